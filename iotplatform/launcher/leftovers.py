@@ -1,0 +1,89 @@
+"""What an earlier launcher that was killed left running.
+
+On Linux its children die with it (orphans.py) and this finds at most a server
+that still shuts down. On other systems it is what keeps a second start from
+meeting the first one's processes.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+
+import psutil
+
+from iotplatform.launcher.rundir import RunDir
+
+__all__ = ["ProcessRecord", "clear"]
+
+_FILE = "processes.json"
+_GENTLE_SECONDS = 15.0
+_CLOCK_TOLERANCE_SECONDS = 1.0
+
+
+class ProcessRecord:
+    """RUN_DIR/processes.json: the pid and start time of each running process, and the signal that ends it best."""
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self._run_dir = run_dir
+        self._running: dict[str, dict[str, float]] = {}
+
+    def started(self, name: str, pid: int, end_signal: int) -> None:
+        try:
+            born = psutil.Process(pid).create_time()
+        except psutil.NoSuchProcess:  # gone again already
+            return
+        self._running[name] = {"pid": pid, "started": born, "signal": int(end_signal)}
+        self._run_dir.write(_FILE, self._running)
+
+    def ended(self, name: str) -> None:
+        if self._running.pop(name, None) is not None:
+            self._run_dir.write(_FILE, self._running)
+
+
+def clear(run_dir: RunDir) -> list[str]:
+    """End what processes.json names and still runs, with all that it started; the names of what was found.
+
+    A pid alone proves nothing after a restart of the machine, so the start time
+    must agree. The caller holds the lock of RUN_DIR: nothing here belongs to a
+    launcher that lives.
+    """
+    found = []
+    processes: dict[int, psutil.Process] = {}
+    for name, entry in run_dir.read(_FILE).items():
+        family = _family(entry) if isinstance(entry, Mapping) else []
+        if family:
+            found.append(name)
+            _send(family, int(entry["signal"]))  # type: ignore[index]
+            processes.update((process.pid, process) for process in family)
+    _, alive = psutil.wait_procs(list(processes.values()), timeout=_GENTLE_SECONDS)
+    _send(alive, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=_GENTLE_SECONDS)
+    run_dir.write(_FILE, {})
+    return found
+
+
+def _family(entry: Mapping[str, float]) -> list[psutil.Process]:
+    """The recorded process, if it lives, and the living rest of its process group (each child leads one)."""
+    pid, started = int(entry["pid"]), float(entry["started"])
+    try:
+        born = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        born = started
+    if abs(born - started) > _CLOCK_TOLERANCE_SECONDS:
+        return []  # the pid went to somebody else
+    return [process for process in psutil.process_iter() if _group(process.pid) == pid]
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _send(processes: Iterable[psutil.Process], signum: int) -> None:
+    for process in processes:
+        try:
+            process.send_signal(signum)
+        except psutil.NoSuchProcess:
+            continue
