@@ -1,0 +1,63 @@
+"""The Celery application. Messages only say "drain shard 3"; readings never ride in them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
+
+from django.conf import settings
+
+from iotplatform.env import config
+from iotplatform.queues import DEFAULT_QUEUE, drain_queue
+
+
+def broker_url(url: str) -> str:
+    """Kombu's spelling of a Redis URL: it names unix sockets ``redis+socket://`` and takes ``virtual_host`` for db."""
+    if url.startswith("unix://"):
+        return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+    return url
+
+
+app = Celery("iotplatform")
+app.conf.update(
+    broker_url=broker_url(settings.SERVERS["redis_url"]),
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_connection_timeout=config.redis_timeout_seconds,
+    broker_transport_options={
+        "global_keyprefix": "celery:",
+        "socket_timeout": 10 * config.redis_timeout_seconds,
+        "socket_connect_timeout": config.redis_timeout_seconds,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        # A drain message lost with its worker is repeated by the sweep long before this.
+        "visibility_timeout": 3600,
+    },
+    task_ignore_result=True,
+    task_default_queue=DEFAULT_QUEUE,
+    task_queues=[Queue(DEFAULT_QUEUE), *(Queue(drain_queue(shard)) for shard in range(config.shards))],
+    task_create_missing_queues=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    beat_schedule_filename=str(config.run_dir / "beat-schedule"),
+    timezone="UTC",
+)
+app.autodiscover_tasks(["iotplatform", "telemetry"])
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    from iotplatform.observability.logs import configure
+
+    configure(config.process_name)

@@ -1,0 +1,296 @@
+"""Settings from ``config.yaml`` and the environment, read and checked once. Nothing else reads either.
+
+A value is looked up as an environment variable (the key in capitals), then in ``config.yaml``. Secrets come
+from the environment or from the file that ``<NAME>_FILE`` names, never from ``config.yaml``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+CONFIG_FILE = BASE_DIR / "config.yaml"
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names it and shows a right one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in [low, high]."""
+
+    low: float
+    high: float
+    example: str
+    whole: bool = True
+
+    def parse(self, name: str, raw: object) -> int | float:
+        try:
+            value = int(str(raw)) if self.whole else float(str(raw))
+        except ValueError:
+            value = None  # type: ignore[assignment]
+        if value is None or not self.low <= value <= self.high:
+            kind = "a whole number" if self.whole else "a number"
+            raise ConfigError(
+                f"{name} is {raw!r}, but must be {kind} from {self.low:g} to {self.high:g}, for example {name}={self.example}"
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    values: tuple[str, ...]
+
+    def parse(self, name: str, raw: object) -> str:
+        # YAML 1.1 reads a bare on/off as a boolean.
+        text = {True: "on", False: "off"}.get(raw, str(raw).lower()) if isinstance(raw, bool) else str(raw).lower()
+        if text not in self.values:
+            raise ConfigError(f"{name} is {raw!r}, but must be one of {', '.join(self.values)}: {name}={self.values[0]}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    pattern: str
+    example: str
+
+    def parse(self, name: str, raw: object) -> str:
+        text = str(raw).strip()
+        if not re.fullmatch(self.pattern, text):
+            raise ConfigError(f"{name} is {raw!r}, which is not of the right form, for example {name}={self.example}")
+        return text
+
+
+TUNABLES: dict[str, Number | Choice | Text] = {
+    "web_processes": Number(1, 64, "2"),
+    "web_threads": Number(4, 512, "32"),
+    "drain_workers": Number(1, 64, "2"),
+    "allowed_hosts": Text(r"[^\s,]+(\s*,\s*[^\s,]+)*", "iot.example.org,localhost"),
+    "metrics_networks": Text(r"([0-9a-fA-F.:]+/\d+(\s*,\s*[0-9a-fA-F.:]+/\d+)*)?", "127.0.0.0/8,10.0.0.0/8"),
+    "max_body_bytes": Number(1024, 1 << 30, "8388608"),
+    "max_values_per_request": Number(1, 10_000_000, "100000"),
+    "max_future_seconds": Number(0, 86_400, "300"),
+    "max_age_days": Number(1, 36_500, "30"),
+    "max_series_per_device": Number(1, 100_000, "500"),
+    "max_wait_seconds": Number(0, 60, "5", whole=False),
+    "key_rate_limit": Number(0, 1e9, "1000"),
+    "idempotency_hours": Number(1, 168, "24"),
+    "idempotency_max_keys": Number(1, 1e9, "1000000"),
+    "shards": Number(1, 256, "4"),
+    "log_keep_seconds": Number(0, 86_400, "60"),
+    "log_keep_bytes": Number(0, 1 << 40, "268435456"),
+    "log_max_bytes": Number(1 << 16, 1 << 40, "536870912"),
+    "log_redis_maxmemory": Text(r"\d+(b|kb|mb|gb)", "1gb"),
+    "redis_timeout_seconds": Number(0.1, 60, "3", whole=False),
+    "drain_max_rows": Number(1, 1_000_000, "50000"),
+    "drain_attempts": Number(1, 100, "5"),
+    "sweep_seconds": Number(0.2, 60, "2", whole=False),
+    "database_timeout_seconds": Number(0.5, 60, "5", whole=False),
+    "last_seen_flush_seconds": Number(1, 600, "5"),
+    "registry_poll_seconds": Number(0.05, 4, "0.5", whole=False),
+    "timeseries_engine": Choice(("auto", "timescale", "partitions")),
+    "partition_days": Number(1, 366, "7"),
+    "partitions_ahead": Number(1, 60, "4"),
+    "raw_retention_days": Number(0, 36_500, "365"),
+    "compress_after_days": Number(0, 36_500, "14"),
+    "quarantine_max_rows": Number(1, 1e9, "100000"),
+    "quarantine_per_device_per_minute": Number(0, 1e6, "600"),
+    "quarantine_keep_days": Number(1, 3650, "30"),
+    "receipt_keep_days": Number(1, 365, "7"),
+    "simulator": Choice(("on", "off")),
+    "simulator_devices": Number(1, 100_000, "50"),
+    "simulator_rate": Number(0.1, 1e6, "50", whole=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting, parsed. Times in the unit their name says, sizes in bytes, rates in readings per second."""
+
+    web_processes: int
+    web_threads: int
+    drain_workers: int
+    allowed_hosts: str
+    metrics_networks: str
+    max_body_bytes: int
+    max_values_per_request: int
+    max_future_seconds: int
+    max_age_days: int
+    max_series_per_device: int
+    max_wait_seconds: float
+    key_rate_limit: int
+    idempotency_hours: int
+    idempotency_max_keys: int
+    shards: int
+    log_keep_seconds: int
+    log_keep_bytes: int
+    log_max_bytes: int
+    log_redis_maxmemory: str
+    redis_timeout_seconds: float
+    drain_max_rows: int
+    drain_attempts: int
+    sweep_seconds: float
+    database_timeout_seconds: float
+    last_seen_flush_seconds: int
+    registry_poll_seconds: float
+    timeseries_engine: str
+    partition_days: int
+    partitions_ahead: int
+    raw_retention_days: int
+    compress_after_days: int
+    quarantine_max_rows: int
+    quarantine_per_device_per_minute: int
+    quarantine_keep_days: int
+    receipt_keep_days: int
+    simulator: str
+    simulator_devices: int
+    simulator_rate: float
+    # from the environment only
+    host: str
+    port: int
+    run_dir: Path
+    database_url: str | None
+    redis_url: str | None
+    cache_url: str | None
+    public_url: str | None
+    trusted_proxies: str
+    email_url: str | None
+    debug: bool
+    metrics_token: str | None
+    multiprocess_metrics_dir: str | None
+    admin_password: str | None
+    process_name: str
+
+    def server_urls(self) -> dict[str, str]:
+        """URLs of the database, the log and the cache: the environment's, else those of the embedded servers.
+
+        Raises ConfigError where neither names a server.
+        """
+        urls = {"database_url": self.database_url, "redis_url": self.redis_url, "cache_url": self.cache_url}
+        if not all(urls.values()):
+            recorded = _read_servers_file(self.run_dir / "servers.json")
+            urls = {name: url or recorded.get(name) for name, url in urls.items()}
+        # A single Redis of one's own may serve as the cache as well, in a database of its own.
+        urls["cache_url"] = urls["cache_url"] or urls["redis_url"]
+        for name in ("database_url", "redis_url"):
+            if not urls[name]:
+                raise ConfigError(
+                    f"{name.upper()} is not set and no embedded server is recorded in {self.run_dir}/servers.json: "
+                    f"start the platform with `make run`, or set {name.upper()}, for example {_EXAMPLE_URLS[name]}"
+                )
+        return {name: url for name, url in urls.items() if url}
+
+    def secret_key(self) -> str:
+        """The signing secret: SECRET_KEY, SECRET_KEY_FILE, else a random one kept in RUN_DIR (mode 0600)."""
+        given = _secret(os.environ, "SECRET_KEY")
+        if given is not None:
+            if len(given) < 32:
+                raise ConfigError("SECRET_KEY must have at least 32 characters, for example the output of `openssl rand -hex 32`")
+            return given
+        return _kept_secret(self.run_dir / "secret-key")
+
+
+_EXAMPLE_URLS = {
+    "database_url": "DATABASE_URL=postgresql://iot:secret@127.0.0.1:5432/iot",
+    "redis_url": "REDIS_URL=redis://127.0.0.1:6379/0",
+    "cache_url": "CACHE_URL=redis://127.0.0.1:6379/1",
+}
+_URL_SCHEMES = {
+    "DATABASE_URL": ("postgresql://", "postgres://"),
+    "REDIS_URL": ("redis://", "rediss://", "unix://"),
+    "CACHE_URL": ("redis://", "rediss://", "unix://"),
+    "PUBLIC_URL": ("http://", "https://"),
+    "EMAIL_URL": ("smtp://", "smtps://", "console://"),
+}
+
+
+def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FILE) -> Config:
+    """Read and check everything. Raises ConfigError with the variable's name and an example of a right value."""
+    environ = os.environ if environ is None else environ
+    try:
+        written = yaml.safe_load(config_file.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{config_file} cannot be read: {error}") from error
+    unknown = sorted(set(written) - set(TUNABLES))
+    if unknown:
+        raise ConfigError(f"{config_file} has unknown keys: {', '.join(unknown)}; known are {', '.join(TUNABLES)}")
+    values: dict[str, Any] = {}
+    for key, kind in TUNABLES.items():
+        name = key.upper()
+        if name in environ:
+            values[key] = kind.parse(name, environ[name])
+        elif key in written:
+            values[key] = kind.parse(name, written[key])
+        else:
+            raise ConfigError(f"{name} is neither in {config_file} nor in the environment")
+    values["host"] = Text(r"[0-9A-Za-z.:\-\[\]]+", "127.0.0.1").parse("HOST", environ.get("HOST", "127.0.0.1"))
+    values["port"] = Number(1, 65_535, "8000").parse("PORT", environ.get("PORT", "8000"))
+    values["run_dir"] = Path(environ.get("RUN_DIR") or ".run").expanduser()
+    if not values["run_dir"].is_absolute():
+        values["run_dir"] = BASE_DIR / values["run_dir"]
+    for name in _URL_SCHEMES:
+        values[name.lower()] = _url(name, _secret(environ, name))
+    values["trusted_proxies"] = environ.get("TRUSTED_PROXIES", "")
+    values["debug"] = Choice(("off", "on")).parse("DEBUG", environ.get("DEBUG", "off")) == "on"
+    values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
+    values["multiprocess_metrics_dir"] = environ.get("PROMETHEUS_MULTIPROC_DIR")
+    values["admin_password"] = _secret(environ, "DJANGO_SUPERUSER_PASSWORD")
+    values["process_name"] = environ.get("PROCESS_NAME", "manage")
+    assert set(values) == {field.name for field in fields(Config)}
+    return Config(**values)
+
+
+def _url(name: str, url: str | None) -> str | None:
+    if url is not None and not url.startswith(_URL_SCHEMES[name]):
+        example = _EXAMPLE_URLS.get(name.lower(), f"{name}={_URL_SCHEMES[name][0]}host")
+        raise ConfigError(f"{name} must start with {' or '.join(_URL_SCHEMES[name])}, for example {example}")
+    return url
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str | None:
+    """A value from the environment, or from the file that NAME_FILE names; empty counts as unset."""
+    if environ.get(name):
+        return environ[name]
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text().strip() or None
+    except OSError as error:
+        raise ConfigError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from error
+
+
+def _kept_secret(path: Path) -> str:
+    """A random secret, made once and kept in a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        secret = secrets.token_urlsafe(48)
+        file.write(secret)
+    return secret
+
+
+def _read_servers_file(path: Path) -> dict[str, str]:
+    try:
+        recorded = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); delete it and run `make run` again") from error
+    return {str(name): str(url) for name, url in recorded.items()}
+
+
+config = load()

@@ -1,0 +1,184 @@
+"""Django's settings. Values come from ``iotplatform.env``; this module only arranges them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import psycopg.conninfo
+from django.core.exceptions import ImproperlyConfigured
+
+from iotplatform.env import BASE_DIR, ConfigError, config
+
+#: Every tunable, for the apps below: they never import from here upwards.
+PLATFORM = config
+SECRET_KEY = config.secret_key()
+DEBUG = config.debug
+ALLOWED_HOSTS = [host.strip() for host in config.allowed_hosts.split(",")]
+CSRF_TRUSTED_ORIGINS: list[str] = []
+if config.public_url:
+    _public = urlsplit(config.public_url)
+    ALLOWED_HOSTS.append(_public.hostname or "")
+    CSRF_TRUSTED_ORIGINS.append(f"{_public.scheme}://{_public.netloc}")
+if config.host not in ("0.0.0.0", "::", "127.0.0.1"):  # noqa: S104 - compared, not bound
+    ALLOWED_HOSTS.append(config.host)
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "iotplatform",
+    "telemetry",
+]
+
+MIDDLEWARE = [
+    "iotplatform.observability.requests.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "iotplatform.urls"
+WSGI_APPLICATION = "iotplatform.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+try:
+    SERVERS = config.server_urls()
+except ConfigError as error:
+    raise ImproperlyConfigured(str(error)) from error
+
+_timeout_ms = int(config.database_timeout_seconds * 1000)
+#: Session settings and keepalives of every connection: a cut network frees its locks within about 10 s.
+DATABASE_OPTIONS = {
+    "connect_timeout": max(2, int(config.database_timeout_seconds)),
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": f"iot-{config.process_name}",
+    "options": (
+        f"-c statement_timeout={6 * _timeout_ms} -c lock_timeout={_timeout_ms} "
+        f"-c idle_in_transaction_session_timeout={3 * _timeout_ms}"
+    ),
+}
+
+
+def database(url: str) -> dict[str, object]:
+    """Django's DATABASES entry for a ``postgresql://`` URL; what the URL says wins over our own options."""
+    parts = {name: value for name, value in psycopg.conninfo.conninfo_to_dict(url).items() if value is not None}
+    named = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    entry: dict[str, object] = {key: str(parts.pop(name, "")) for key, name in named.items()}
+    entry |= {
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": DATABASE_OPTIONS | parts | {"pool": {"min_size": 0, "max_size": 12, "timeout": config.database_timeout_seconds}},
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+    }
+    return entry
+
+
+DATABASES = {"default": database(SERVERS["database_url"])}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": SERVERS["cache_url"],
+        "KEY_PREFIX": "iot",
+        "OPTIONS": {"socket_timeout": config.redis_timeout_seconds, "socket_connect_timeout": config.redis_timeout_seconds},
+    }
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static-root"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+# Pages are served over HTTPS wherever PUBLIC_URL says so; the embedded default is plain HTTP on loopback.
+_https = bool(config.public_url and config.public_url.startswith("https://"))
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+if config.trusted_proxies:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# The gateway checks bodies against MAX_BODY_BYTES itself; the admin's forms keep Django's own limit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "telemetry.api.authentication.DeviceKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "telemetry.api.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "telemetry.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DATETIME_FORMAT": "iso-8601",
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "IoT telemetry platform",
+    "DESCRIPTION": "Devices send readings; every one of them is stored exactly once, and answered from.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+UNFOLD = {
+    "SITE_TITLE": "IoT telemetry",
+    "SITE_HEADER": "IoT telemetry",
+    "SITE_SYMBOL": "sensors",
+    "SHOW_HISTORY": True,
+}
+
+LOGGING_CONFIG = None  # structlog is configured in iotplatform.observability.logs, once per process

@@ -1,0 +1,31 @@
+from telemetry.models.device import Device, DeviceGroup, DeviceLastSeen, DeviceType, MetricDefinition
+from telemetry.models.key import DeviceKey
+from telemetry.models.position import (
+    FrontierCheckpoint,
+    LogLayout,
+    LogSegment,
+    ReceiptOutcome,
+    RegistryChange,
+    ShardPosition,
+)
+from telemetry.models.quarantine import QuarantinedReading, QuarantineDropped
+from telemetry.models.series import PurgedSeries, Series
+
+__all__ = [
+    "Device",
+    "DeviceGroup",
+    "DeviceKey",
+    "DeviceLastSeen",
+    "DeviceType",
+    "FrontierCheckpoint",
+    "LogLayout",
+    "LogSegment",
+    "MetricDefinition",
+    "PurgedSeries",
+    "QuarantineDropped",
+    "QuarantinedReading",
+    "ReceiptOutcome",
+    "RegistryChange",
+    "Series",
+    "ShardPosition",
+]

@@ -1,0 +1,108 @@
+"""The interface of a time-series engine: how the readings table is made, kept in ranges, compressed and aged.
+
+Callers never ask which engine it is. Each engine is one module with the same verbs over a DB-API cursor; the one in
+use is found by looking at the table itself, so it is right in every process, whatever the settings say by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+TABLE = "telemetry_reading"
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+#: Nothing is stored from before this: no telemetry is that old, and each range costs a partition.
+EARLIEST = 0
+
+
+class Cursor(Protocol):
+    """The part of a DB-API cursor that engines use: psycopg's and Django's both have it."""
+
+    def execute(self, sql: Any, params: Sequence[Any] | None = None) -> Any: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One partition or chunk: its table and event times [start, end) in µs since 1970, UTC."""
+
+    table: str
+    start: int
+    end: int
+    compressed: bool = False
+
+
+class Engine(Protocol):
+    """What the store, the readers and beat ask of an engine."""
+
+    name: str
+
+    def create(self, cursor: Cursor, days: int) -> None:
+        """Make the empty readings table with ranges of that many days and its unique index (series_id, time)."""
+
+    def ranges(self, cursor: Cursor) -> list[Range]:
+        """All partitions or chunks, oldest first."""
+
+    def add_range(self, cursor: Cursor, start: int, end: int) -> None:
+        """Make room for event times [start, end) µs; no error where another process was faster."""
+
+    def drop_before(self, cursor: Cursor, before: int) -> list[str]:
+        """Drop ranges that end at or before that event time (µs); answers their names."""
+
+    def compress_before(self, cursor: Cursor, before: int) -> list[str]:
+        """Compress ranges that end at or before that event time (µs), where the engine can; answers their names."""
+
+
+def engine_in_use(cursor: Cursor) -> Engine:
+    """The engine that made the readings table."""
+    from telemetry.timeseries.partitions import Partitions
+    from telemetry.timeseries.timescale import Timescale
+
+    cursor.execute("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", [TABLE])
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError(f"there is no table {TABLE}: run `manage.py migrate`")
+    return Partitions() if row[0] == "p" else Timescale()
+
+
+def choose_engine(cursor: Cursor, wanted: str) -> Engine:
+    """The engine to install: ``timescale``, ``partitions``, or with ``auto`` what the server can do.
+
+    Raises LookupError where ``timescale`` is wanted and the server does not have the extension.
+    """
+    from telemetry.timeseries.partitions import Partitions
+    from telemetry.timeseries.timescale import Timescale
+
+    if wanted == "partitions":
+        return Partitions()
+    if Timescale.install(cursor):
+        return Timescale()
+    if wanted == "timescale":
+        raise LookupError(
+            "TIMESERIES_ENGINE=timescale, but this server cannot load the extension timescaledb; install it and add it to "
+            "shared_preload_libraries, or set TIMESERIES_ENGINE=auto"
+        )
+    return Partitions()
+
+
+def aligned(time: int, days: int) -> tuple[int, int]:
+    """The range of that many days, counted from 1970, that a time (µs) falls into."""
+    width = days * MICROSECONDS_PER_DAY
+    start = time // width * width
+    return start, start + width
+
+
+def as_timestamp(time: int) -> datetime:
+    """µs since 1970 as an aware datetime, exactly."""
+    seconds, micro = divmod(time, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro)
+
+
+def as_microseconds(time: datetime) -> int:
+    """An aware datetime as µs since 1970, exactly."""
+    delta = time - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -1,0 +1,67 @@
+"""Plain PostgreSQL: declarative RANGE partitions by event time. There is no default partition, on purpose: rows in it
+would have to be moved under a lock when their own partition is made."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp
+
+_BOUNDS = re.compile(r"FROM \('([^']+)'\) TO \('([^']+)'\)")
+
+
+class Partitions:
+    """Partitions named after the day they start."""
+
+    name = "partitions"
+
+    def create(self, cursor: Cursor, days: int) -> None:
+        cursor.execute(
+            f"CREATE TABLE {TABLE} (time timestamptz NOT NULL, series_id integer NOT NULL, value double precision NOT NULL) "
+            "PARTITION BY RANGE (time)"
+        )
+        cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
+
+    def ranges(self, cursor: Cursor) -> list[Range]:
+        cursor.execute(
+            "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            "WHERE i.inhparent = to_regclass(%s)",
+            [TABLE],
+        )
+        found = []
+        for name, bounds in cursor.fetchall():
+            match = _BOUNDS.fullmatch(bounds.removeprefix("FOR VALUES "))
+            if match is None:
+                raise ValueError(f"partition {name} has bounds that we did not make: {bounds}")
+            start, end = (as_microseconds(_parsed(text)) for text in match.groups())
+            found.append(Range(name, start, end))
+        return sorted(found, key=lambda part: part.start)
+
+    def add_range(self, cursor: Cursor, start: int, end: int) -> None:
+        name = f"{TABLE}_{as_timestamp(start):%Y%m%d}"
+        # CREATE … LIKE, then ATTACH: only the ATTACH needs a lock on the parent, and one that lets drains go on.
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {TABLE})")
+        cursor.execute("SELECT relispartition FROM pg_class WHERE oid = to_regclass(%s)", [name])
+        if cursor.fetchone()[0]:
+            return
+        cursor.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {name}_series_time ON {name} (series_id, time)")
+        cursor.execute(
+            f"ALTER TABLE {TABLE} ATTACH PARTITION {name} "
+            f"FOR VALUES FROM ('{as_timestamp(start).isoformat()}') TO ('{as_timestamp(end).isoformat()}')"
+        )
+
+    def drop_before(self, cursor: Cursor, before: int) -> list[str]:
+        old = [part.table for part in self.ranges(cursor) if part.end <= before]
+        for name in old:
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+        return old
+
+    def compress_before(self, cursor: Cursor, before: int) -> list[str]:
+        """Plain PostgreSQL has no columnar compression; `manage.py doctor` says so."""
+        return []
+
+
+def _parsed(text: str) -> datetime:
+    """A bound as the server prints it ("2026-11-19 00:00:00+00"), in whatever zone the session has."""
+    return datetime.fromisoformat(text)
