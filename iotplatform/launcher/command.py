@@ -26,7 +26,8 @@ class Command:
     """A process to be kept running: its name in logs and messages, its command line, how to stop it.
 
     Stopping: `stop_signal`, after `stop_seconds` `last_resort` if there is one, then SIGKILL.
-    `death_signal` is what it gets when the launcher itself is killed.
+    `death_signal` is what it gets when the launcher itself is killed. What a `quiet` one prints goes to its log file
+    only.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Command:
     death_signal: signal.Signals = signal.SIGKILL
     user: orphans.User | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    quiet: bool = False
 
     def line(self) -> list[str]:
         """The command line to execute, which makes the process die with the one that starts it."""

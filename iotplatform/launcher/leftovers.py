@@ -5,6 +5,7 @@ that still shuts down. On other systems it is what keeps a second start from
 meeting the first one's processes.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,8 @@ from iotplatform.launcher.rundir import RunDir
 __all__ = ["ProcessRecord", "clear"]
 
 _FILE = "processes.json"
-_GENTLE_SECONDS = 15.0
+_GENTLE_SECONDS = 8.0
+_KILL_SECONDS = 1.0
 _CLOCK_TOLERANCE_SECONDS = 1.0
 
 
@@ -33,10 +35,15 @@ class ProcessRecord:
         except psutil.NoSuchProcess:  # gone again already
             return
         self._running[name] = {"pid": pid, "started": born, "signal": int(end_signal)}
-        self._run_dir.write(_FILE, self._running)
+        self._write()
 
     def ended(self, name: str) -> None:
         if self._running.pop(name, None) is not None:
+            self._write()
+
+    def _write(self) -> None:
+        # A full disk must not keep a dead process from being started again.
+        with contextlib.suppress(OSError):
             self._run_dir.write(_FILE, self._running)
 
 
@@ -57,7 +64,7 @@ def clear(run_dir: RunDir) -> list[str]:
             processes.update((process.pid, process) for process in family)
     _, alive = psutil.wait_procs(list(processes.values()), timeout=_GENTLE_SECONDS)
     _send(alive, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=_GENTLE_SECONDS)
+    psutil.wait_procs(alive, timeout=_KILL_SECONDS)
     run_dir.write(_FILE, {})
     return found
 

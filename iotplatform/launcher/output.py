@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["Output"]
+__all__ = ["Lines", "Output"]
 
 _FILE_BYTES = 10 << 20
 _FILES_KEPT = 3
@@ -31,14 +31,15 @@ class Output:
         """A message of the launcher itself."""
         self._terminal.write(text)
 
-    def line(self, name: str, raw: bytes) -> None:
-        """One line that the process `name` printed."""
+    def line(self, name: str, raw: bytes, quiet: bool = False) -> None:
+        """One line that the process `name` printed; a quiet one goes to its file only."""
         text = raw.decode(errors="replace").rstrip()
         self._tails.setdefault(name, collections.deque(maxlen=_TAIL_LINES)).append(text)
         if name not in self._files:
             self._files[name] = _LogFile(self._logs / f"{name}.log")
         self._files[name].append(text)
-        self._terminal.write(f"{name:<10} | {text}")
+        if not quiet:
+            self._terminal.write(f"{name:<10} | {text}")
 
     def tail(self, name: str) -> str:
         """The last lines of a process, for a message that says why it did not start."""
@@ -53,8 +54,8 @@ class Output:
 class Lines:
     """Cuts one process' stream of bytes into lines for an Output."""
 
-    def __init__(self, output: Output, name: str) -> None:
-        self._output, self._name = output, name
+    def __init__(self, output: Output, name: str, quiet: bool) -> None:
+        self._output, self._name, self._quiet = output, name, quiet
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
@@ -62,17 +63,17 @@ class Lines:
         if len(self._rest) > _LONGEST_LINE:
             lines, self._rest = [*lines, self._rest], b""
         for line in lines:
-            self._output.line(self._name, line)
+            self._output.line(self._name, line, self._quiet)
 
     def finish(self) -> None:
         if self._rest:
-            self._output.line(self._name, self._rest)
+            self._output.line(self._name, self._rest, self._quiet)
             self._rest = b""
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
     def __init__(self, path: Path) -> None:
-        super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8")
+        super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8", delay=True)
 
     def append(self, text: str) -> None:
         self.handle(logging.LogRecord("", logging.INFO, "", 0, text, None, None))

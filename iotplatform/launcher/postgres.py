@@ -53,6 +53,8 @@ class Postgres:
         user = _server_user(self.data_dir)
         if not self.data_dir.exists():
             self._create(user)
+        if user is not None and self.data_dir.stat().st_uid == 0:  # root put a copy here
+            _give(self.data_dir, user)
         self._check(user)
         self._write_settings(user)
         self._forget_dead_server()
@@ -68,6 +70,7 @@ class Postgres:
             stop_seconds=6.0,
             last_resort=signal.SIGQUIT,  # at once: the next start recovers from the log
             death_signal=signal.SIGINT,
+            quiet=True,
             user=_server_user(self.data_dir),
         )
 
@@ -228,6 +231,11 @@ def _server_user(data_dir: Path) -> orphans.User | None:
             "PostgreSQL does not run as root, and this system has no user `nobody`: start as an ordinary user"
         ) from None
     return orphans.User(nobody.pw_uid, nobody.pw_gid)
+
+
+def _give(folder: Path, user: orphans.User) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user.uid, user.gid, follow_symlinks=False)
 
 
 def _user_name(uid: int) -> str:

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import pwd
-import stat
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,8 +65,8 @@ class RunDir:
             folder.mkdir(mode=0o700, exist_ok=True)
             return folder
         recorded = self.read("servers.json").get("socket_dir")
-        if recorded and _is_own_private_folder(Path(recorded)):
-            return Path(recorded)
+        if recorded and recorded != str(folder):  # still there after a crash
+            shutil.rmtree(recorded, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix="iot-", dir="/tmp"))  # TMPDIR may be as deep as RUN_DIR
 
     def remove_sockets(self) -> None:
@@ -108,16 +108,6 @@ def _locked(path: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
-
-
-def _is_own_private_folder(path: Path) -> bool:
-    """Whether it is a real folder (no link) of ours, or of the user that our PostgreSQL runs as, closed to others."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    closed = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
-    return closed and (found.st_uid == os.geteuid() or os.geteuid() == 0)
 
 
 def _own_name() -> str:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from itertools import groupby
+from pathlib import Path
 
 from iotplatform.launcher.command import Command
 from iotplatform.launcher.leftovers import ProcessRecord
@@ -24,7 +25,9 @@ _SHORTEST_DELAY = 0.2
 _LONGEST_DELAY = 4.0  # the promise is 5 s, the start itself included
 _SETTLED_SECONDS = 10.0
 _LAST_RESORT_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.5
 _READ_BYTES = 1 << 16
+_NOT_STARTED = 127  # as the shell says it
 
 
 def back_off(failures: int) -> float:
@@ -60,7 +63,9 @@ class Child:
 class Supervisor:
     """Owns all children; lives in one event loop in the main thread (children die with the thread that forks them)."""
 
-    def __init__(self, output: Output, record: ProcessRecord) -> None:
+    def __init__(self, output: Output, record: ProcessRecord, folder: Path) -> None:
+        """`folder`: where the commands run."""
+        self._folder = folder
         self._output = output
         self._record = record
         self._children: dict[str, Child] = {}
@@ -128,33 +133,47 @@ class Supervisor:
                 continue
 
     async def _live(self, child: Child) -> int:
-        """One life of a child, from start to end; its exit status, 127 where it could not be started."""
+        """One life of a child, from start to end; its exit status."""
         loop = asyncio.get_running_loop()
         child.ended = loop.create_future()
+        try:
+            child.process, reader = self._spawn(child.command)
+        except OSError as error:  # no more processes, files or memory for now
+            self._output.line(child.command.name, f"cannot be started: {error}".encode())
+            return _NOT_STARTED
+        read_all = self._read(reader, child.command)
+        self._record.started(child.command.name, child.process.pid, child.command.death_signal)
+        self._reap()  # it may have ended before there was anybody to tell
+        status = await asyncio.shield(child.ended)
+        self._record.ended(child.command.name)
+        await asyncio.wait([read_all], timeout=_LAST_WORDS_SECONDS)
+        return status
+
+    def _spawn(self, command: Command) -> tuple[subprocess.Popen[bytes], int]:
+        """The new process and the file descriptor that brings what it prints."""
         reader, writer = os.pipe()
         try:
             # A session of its own: Ctrl-C in the terminal reaches only the launcher, which stops all in order.
-            child.process = subprocess.Popen(
-                child.command.line(), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True
+            process = subprocess.Popen(
+                command.line(),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                start_new_session=True,
             )
-        except OSError as error:
+        except OSError:
             os.close(reader)
-            self._output.line(child.command.name, f"cannot be started: {error}".encode())
-            return 127
+            raise
         finally:
             os.close(writer)
-        self._read(reader, child.command.name)
-        self._record.started(child.command.name, child.process.pid, child.command.death_signal)
-        self._reap()  # it may have ended before there was anybody to tell
-        try:
-            return await asyncio.shield(child.ended)
-        finally:
-            if child.ended.done():
-                self._record.ended(child.command.name)
+        return process, reader
 
-    def _read(self, reader: int, name: str) -> None:
+    def _read(self, reader: int, command: Command) -> asyncio.Future[None]:
+        """Pass on what the process prints; the future is done when it has printed its last."""
         loop = asyncio.get_running_loop()
-        lines = Lines(self._output, name)
+        read_all = loop.create_future()
+        lines = Lines(self._output, command.name, command.quiet)
 
         def take() -> None:
             data = os.read(reader, _READ_BYTES)
@@ -163,8 +182,10 @@ class Supervisor:
                 loop.remove_reader(reader)
                 os.close(reader)
                 lines.finish()
+                read_all.set_result(None)
 
         loop.add_reader(reader, take)
+        return read_all
 
     def _reap(self) -> None:
         for child in self._children.values():

@@ -60,6 +60,7 @@ class Valkey:
             stop_signal=signal.SIGTERM,
             stop_seconds=2.0,
             death_signal=signal.SIGTERM,
+            quiet=True,
         )
 
     def answers(self) -> bool:

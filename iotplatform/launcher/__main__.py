@@ -1,0 +1,53 @@
+"""`python -m iotplatform.launcher`: run the platform in the foreground until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from iotplatform.env_errors import readable_configuration_errors
+from iotplatform.launcher.errors import LaunchError
+from iotplatform.launcher.output import Output
+from iotplatform.launcher.rundir import RunDir
+
+if TYPE_CHECKING:
+    from iotplatform.env import Config
+
+
+def main() -> int:
+    """Exit code: 0 after a stop that was asked for, 1 with one clear message where the start failed."""
+    with readable_configuration_errors():
+        from iotplatform.env import config
+    try:
+        _run(config)
+    except LaunchError as error:
+        return _fail(str(error))
+    except OSError as error:  # a full disk, a file of another user inside RUN_DIR
+        return _fail(f"{error.strerror}: {error.filename or error}")
+    return 0
+
+
+def _run(config: Config) -> None:
+    run_dir = RunDir(config.run_dir)
+    output = Output(run_dir.logs)
+    try:
+        asyncio.run(_launch(config, run_dir, output))
+    finally:
+        output.close()
+        run_dir.close()
+
+
+async def _launch(config: Config, run_dir: RunDir, output: Output) -> None:
+    from iotplatform.launcher.launch import Launch
+
+    await Launch(config, run_dir, output).run()
+
+
+def _fail(message: str) -> int:
+    print(f"make run: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
