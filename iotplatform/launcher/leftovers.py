@@ -8,6 +8,7 @@ meeting the first one's processes.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping
 
 import psutil
@@ -19,6 +20,7 @@ __all__ = ["ProcessRecord", "clear"]
 _FILE = "processes.json"
 _GENTLE_SECONDS = 8.0
 _KILL_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
 _CLOCK_TOLERANCE_SECONDS = 1.0
 
 
@@ -55,18 +57,33 @@ def clear(run_dir: RunDir) -> list[str]:
     launcher that lives.
     """
     found = []
-    processes: dict[int, psutil.Process] = {}
+    left: list[psutil.Process] = []
     for name, entry in run_dir.read(_FILE).items():
         family = _family(entry) if isinstance(entry, Mapping) else []
         if family:
             found.append(name)
             _send(family, int(entry["signal"]))  # type: ignore[index]
-            processes.update((process.pid, process) for process in family)
-    _, alive = psutil.wait_procs(list(processes.values()), timeout=_GENTLE_SECONDS)
-    _send(alive, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=_KILL_SECONDS)
+            left.extend(family)
+    left = _wait(left, _GENTLE_SECONDS)
+    _send(left, signal.SIGKILL)
+    _wait(left, _KILL_SECONDS)
     run_dir.write(_FILE, {})
     return found
+
+
+def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still live after at most so long."""
+    deadline = time.monotonic() + seconds
+    while (living := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return living
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _family(entry: Mapping[str, float]) -> list[psutil.Process]:
@@ -78,7 +95,7 @@ def _family(entry: Mapping[str, float]) -> list[psutil.Process]:
         born = started
     if abs(born - started) > _CLOCK_TOLERANCE_SECONDS:
         return []  # the pid went to somebody else
-    return [process for process in psutil.process_iter() if _group(process.pid) == pid]
+    return [process for process in psutil.process_iter() if _group(process.pid) == pid and _lives(process)]
 
 
 def _group(pid: int) -> int | None:

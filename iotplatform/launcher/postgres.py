@@ -162,9 +162,17 @@ class Postgres:
                 lock.unlink()
 
     def _server_processes(self) -> list[int]:
+        """Living server processes of this directory; one killed that its parent has not looked after yet is dead."""
+        owner = self.data_dir.stat().st_uid
         found = []
-        for process in psutil.process_iter(["name", "cwd"]):
-            if process.info["name"] == "postgres" and process.info["cwd"] in (None, str(self.data_dir.resolve())):
+        for process in psutil.process_iter(["name", "cwd", "uids", "status"]):
+            facts = process.info
+            ours = facts["name"] == "postgres" and facts["uids"] is not None and facts["uids"].real == owner
+            if (
+                ours
+                and facts["status"] != psutil.STATUS_ZOMBIE
+                and facts["cwd"] in (None, str(self.data_dir.resolve()))
+            ):
                 found.append(process.pid)
         return found
 
