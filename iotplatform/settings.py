@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import psycopg.conninfo
 from django.core.exceptions import ImproperlyConfigured
 
+from iotplatform.admin_kit import UNFOLD as UNFOLD
 from iotplatform.env import BASE_DIR, ConfigError, config
 
 #: Every tunable, for the apps below: they never import from here upwards.
@@ -150,17 +152,30 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "telemetry.api.authentication.DeviceKeyAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
+    "DEFAULT_PERMISSION_CLASSES": ["telemetry.api.permissions.ModelPermissions"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["telemetry.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "telemetry.api.pagination.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "telemetry.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DATETIME_FORMAT": "iso-8601",
     "COERCE_DECIMAL_TO_STRING": False,
+    "DEFAULT_THROTTLE_RATES": {"token": "10/min"},
+    # Without a trusted proxy, X-Forwarded-For is the client's own invention and must not dodge the throttle.
+    "NUM_PROXIES": 1 if config.trusted_proxies else 0,
+}
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": SECRET_KEY,
+    # A changed password ends the tokens that were got with the old one.
+    "CHECK_REVOKE_TOKEN": True,
 }
 
 SPECTACULAR_SETTINGS = {
@@ -172,13 +187,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-}
-
-UNFOLD = {
-    "SITE_TITLE": "IoT telemetry",
-    "SITE_HEADER": "IoT telemetry",
-    "SITE_SYMBOL": "sensors",
-    "SHOW_HISTORY": True,
+    "PREPROCESSING_HOOKS": ["telemetry.api.schema.add_gateway"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "telemetry.api.schema.add_problems"],
+    "ENUM_NAME_OVERRIDES": {
+        "DeviceState": "telemetry.device_state.DeviceState",
+        "KeyState": ["valid", "expired", "revoked"],
+        "QuarantineState": "telemetry.models.quarantine.QuarantinedReading.State",
+        "ReceiptState": ["pending", "stored", "lost"],
+    },
 }
 
 LOGGING_CONFIG = None  # structlog is configured in iotplatform.observability.logs, once per process
