@@ -71,6 +71,14 @@ def worker() -> None:
     sleep_on()
 
 
+def forking() -> None:
+    """A worker with a child that knows nothing of dying with its parent."""
+    if os.fork() == 0:
+        note("worker-child")
+        sleep_on()
+    worker()
+
+
 def stubborn() -> None:
     """A worker that does not stop when asked."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -96,7 +104,7 @@ def run_standins(worker_role: str, web_role: str) -> int:
 
 
 if __name__ == "__main__":
-    roles = {"web": web, "worker": worker, "stubborn": stubborn, "broken": broken}
+    roles = {"web": web, "worker": worker, "forking": forking, "stubborn": stubborn, "broken": broken}
     if sys.argv[1] in roles:
         roles[sys.argv[1]]()
     else:

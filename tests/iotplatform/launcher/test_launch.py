@@ -130,8 +130,9 @@ def test_it_tells_where_to_look_and_stops_cleanly_in_order(run: Callable[..., Ru
 
 
 def test_whatever_is_killed_comes_back(run: Callable[..., Run]) -> None:
-    platform = run().up()
+    platform = run(worker="forking").up()
     worker = until(lambda: platform.pid("worker"), "the worker runs")
+    worker_child = until(lambda: platform.pid("worker-child"), "the worker's child runs")
     web, web_worker = platform.pid("web"), platform.pid("web-worker")
     assert web and web_worker
     with psycopg.connect(platform.urls()["database_url"]) as connection:
@@ -141,6 +142,7 @@ def test_whatever_is_killed_comes_back(run: Callable[..., Run]) -> None:
     another(platform, "worker", worker)
     another(platform, "web", web)
     another(platform, "web-worker", web_worker)
+    assert not alive(worker_child), "a child of the killed worker still works beside the new one"
     assert not alive(web_worker), "a worker of the killed web server still holds its port"
 
     def servers_answer() -> bool:
