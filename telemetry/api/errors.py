@@ -1,0 +1,32 @@
+"""Errors of the API beyond the framework's own; `telemetry.api.problems` writes them out."""
+
+from __future__ import annotations
+
+from rest_framework.exceptions import APIException
+
+__all__ = ["Conflict", "PayloadTooLarge", "Unavailable"]
+
+
+class Conflict(APIException):
+    """The request is right, but not for the state that the thing is in."""
+
+    status_code = 409
+    default_detail = "This collides with the present state."
+    default_code = "conflict"
+
+
+class PayloadTooLarge(APIException):
+    """The body is larger than this route takes."""
+
+    status_code = 413
+    default_detail = "The body is too large."
+    default_code = "too_large"
+
+
+class Unavailable(APIException):
+    """A service that this one needs does not answer; `wait` seconds later it may."""
+
+    status_code = 503
+    default_detail = "A service does not answer; try again shortly."
+    default_code = "unavailable"
+    wait = 1

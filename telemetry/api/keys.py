@@ -1,0 +1,99 @@
+"""Device keys: hand out, list, revoke. A revoked key keeps its row, so that it stays known who had what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.generics import ListCreateAPIView, RetrieveDestroyAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from telemetry.api.key_serializers import DeviceKeySerializer, IssuedKeySerializer, WideKeySerializer
+from telemetry.api.lookups import find, find_numbered
+from telemetry.api.permissions import MayIssueWideKeys
+from telemetry.models import Device, DeviceKey
+
+__all__ = ["DeviceKeyDetail", "DeviceKeyList", "KeyDetail", "KeyList"]
+
+
+class _KeyListView(ListCreateAPIView):
+    queryset = DeviceKey.objects.select_related("device", "group", "created_by")
+    cursor_field = "-id"
+
+    def issue(self, request: Request, **scope: Any) -> Response:
+        """Make a key and answer with its secret, this once."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        key = serializer.save(created_by=request.user, **scope)
+        shown = IssuedKeySerializer(key, context=self.get_serializer_context() | {"token": serializer.token})
+        response = Response(shown.data, status.HTTP_201_CREATED)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+class _KeyDetailView(RetrieveDestroyAPIView):
+    queryset = DeviceKey.objects.select_related("device", "group", "created_by")
+    serializer_class = DeviceKeySerializer
+
+    def get_object(self) -> DeviceKey:
+        key: DeviceKey = find_numbered(self.get_queryset(), "key", self.kwargs["id"])
+        self.check_object_permissions(self.request, key)
+        return key
+
+    @extend_schema(description="Revoke the key. It stays listed; it stops working within seconds.")
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().delete(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: DeviceKey) -> None:
+        # Conditional: the time of the first revocation is the one that counts.
+        DeviceKey.objects.filter(pk=instance.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+class DeviceKeyList(_KeyListView):
+    """The keys that belong to one device, newest first."""
+
+    serializer_class = DeviceKeySerializer
+
+    def get_queryset(self) -> QuerySet[DeviceKey]:
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        return super().get_queryset().filter(device=self.device())
+
+    def device(self) -> Device:
+        device: Device = find(Device.objects.all(), "device", name=self.kwargs["name"])
+        return device
+
+    @extend_schema(responses={201: IssuedKeySerializer})
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Hand out a key for this device. It is shown in this answer and never again."""
+        return self.issue(request, device=self.device())
+
+
+class DeviceKeyDetail(_KeyDetailView):
+    """One key of one device."""
+
+    def get_queryset(self) -> QuerySet[DeviceKey]:
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        device = find(Device.objects.all(), "device", name=self.kwargs["name"])
+        return super().get_queryset().filter(device=device)
+
+
+class KeyList(_KeyListView):
+    """All keys, newest first."""
+
+    serializer_class = WideKeySerializer
+    permission_classes = [MayIssueWideKeys]
+
+    @extend_schema(responses={201: IssuedKeySerializer})
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Hand out a key for a device, a group with everything below it, or all devices."""
+        return self.issue(request)
+
+
+class KeyDetail(_KeyDetailView):
+    """One key."""

@@ -1,0 +1,95 @@
+"""Query parameters, checked: a wrong one is answered 400 with the parameter's name and what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NoReturn
+
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+__all__ = ["choice", "flag", "invalid", "moment", "pairs", "text", "whole_number"]
+
+MAX_TEXT = 1000
+
+
+def invalid(name: str, detail: str, code: str = "invalid") -> NoReturn:
+    """Refuse the parameter (or field) `name`."""
+    raise ValidationError({name: detail}, code)
+
+
+def text(request: Request, name: str) -> str | None:
+    """The parameter as sent; empty counts as absent."""
+    value: str | None = request.query_params.get(name)
+    if value:
+        _check(name, value)
+    return value or None
+
+
+def flag(request: Request, name: str) -> bool | None:
+    """true or false."""
+    value = text(request, name)
+    if value is None:
+        return None
+    if value.lower() not in ("true", "false"):
+        invalid(name, "Say true or false.", "invalid_choice")
+    return value.lower() == "true"
+
+
+def choice(request: Request, name: str, known: Collection[str]) -> str | None:
+    """One of the known values."""
+    value = text(request, name)
+    if value is not None and value not in known:
+        invalid(name, f"Say one of {', '.join(known)}.", "invalid_choice")
+    return value
+
+
+def whole_number(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number, moved into [low, high]."""
+    value = text(request, name)
+    if value is None:
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        invalid(name, f"Say a whole number from {low} to {high}.")
+    return max(low, min(number, high))
+
+
+def moment(request: Request, name: str) -> datetime | None:
+    """An ISO 8601 time with an offset."""
+    value = text(request, name)
+    if value is None:
+        return None
+    try:
+        parsed = parse_datetime(value)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        # In a URL an unescaped + arrives as a space.
+        hint = " (in a URL, + is written %2B)" if " " in value else ""
+        invalid(name, f"Say an ISO 8601 time, such as 2026-11-21T10:00:00Z{hint}.")
+    if parsed.tzinfo is None:
+        invalid(name, "The time needs an offset: end it with Z for UTC, or with one such as +01:00.")
+    return parsed
+
+
+def pairs(request: Request, name: str) -> dict[str, str]:
+    """Every `key:value` of a parameter that may be given several times."""
+    found = {}
+    for value in request.query_params.getlist(name):
+        _check(name, value)
+        key, colon, wanted = value.partition(":")
+        if not colon or not key:
+            invalid(name, "Say key:value, such as site:north.")
+        found[key] = wanted
+    return found
+
+
+def _check(name: str, value: str) -> None:
+    if "\x00" in value:
+        invalid(name, "A NUL character cannot be searched for.")
+    if len(value) > MAX_TEXT:
+        invalid(name, f"This is longer than {MAX_TEXT} characters.", "max_length")

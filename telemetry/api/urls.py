@@ -1,0 +1,36 @@
+"""The routes below /api/v1/. None ends in a slash."""
+
+from __future__ import annotations
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from telemetry.api import device_types, devices, groups, keys, quarantine, tokens
+from telemetry.api.readings import LatestView
+from telemetry.gateways import http
+
+app_name = "api"
+
+urlpatterns = [
+    path("readings", http.readings, name="readings"),
+    path("receipts/<str:receipt>", http.receipt, name="receipt"),
+    path("devices", devices.DeviceList.as_view(), name="devices"),
+    path("devices/<str:name>", devices.DeviceDetail.as_view(), name="device"),
+    path("devices/<str:name>/latest", LatestView.as_view(), name="latest"),
+    path("devices/<str:name>/keys", keys.DeviceKeyList.as_view(), name="device-keys"),
+    path("devices/<str:name>/keys/<int:id>", keys.DeviceKeyDetail.as_view(), name="device-key"),
+    path("device-types", device_types.DeviceTypeList.as_view(), name="device-types"),
+    path("device-types/<str:name>", device_types.DeviceTypeDetail.as_view(), name="device-type"),
+    path("groups", groups.GroupList.as_view(), name="groups"),
+    path("groups/<path:path>", groups.GroupDetail.as_view(), name="group"),
+    path("keys", keys.KeyList.as_view(), name="keys"),
+    path("keys/<int:id>", keys.KeyDetail.as_view(), name="key"),
+    path("quarantine", quarantine.QuarantineList.as_view(), name="quarantine"),
+    path("quarantine/<int:id>", quarantine.QuarantineDetail.as_view(), name="quarantined"),
+    path("quarantine/<int:id>/replay", quarantine.QuarantineReplay.as_view(), name="quarantine-replay"),
+    path("quarantine/<int:id>/discard", quarantine.QuarantineDiscard.as_view(), name="quarantine-discard"),
+    path("auth/token", tokens.Token.as_view(), name="token"),
+    path("auth/token/refresh", tokens.TokenRefresh.as_view(), name="token-refresh"),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+]
