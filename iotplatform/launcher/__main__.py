@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from iotplatform.launcher.rundir import RunDir
 
 if TYPE_CHECKING:
     from iotplatform.env import Config
+
+_OPEN_FILES = 65_536
 
 
 def main() -> int:
@@ -29,6 +33,7 @@ def main() -> int:
 
 
 def _run(config: Config) -> None:
+    _allow_many_open_files()
     run_dir = RunDir(config.run_dir)
     output = Output(run_dir.logs)
     try:
@@ -42,6 +47,15 @@ async def _launch(config: Config, run_dir: RunDir, output: Output) -> None:
     from iotplatform.launcher.launch import Launch
 
     await Launch(config, run_dir, output).run()
+
+
+def _allow_many_open_files() -> None:
+    """Raise the usual 1,024 as far as allowed, for all that is started here: every connection is an open file."""
+    current, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
+    if resource.RLIM_INFINITY != current < wanted:
+        with contextlib.suppress(ValueError):  # a lower limit of the kernel's own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _fail(message: str) -> int:

@@ -65,7 +65,7 @@ class Launch:
         for command in others:
             self._supervisor.start(command)
         for line in banner.lines(self._config, time.monotonic() - began):
-            self._output.say(line)
+            self._output.show(line)
 
     async def _start_servers(self) -> None:
         config = self._config

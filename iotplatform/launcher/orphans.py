@@ -94,10 +94,10 @@ def _become(user: User) -> None:
     server's sake would open it to all.
     """
     os.setgroups([user.gid])
-    os.setresgid(user.gid, user.gid, user.gid)
+    os.setgid(user.gid)
     if sys.platform == "linux":
         _prctl(_PR_SET_KEEPCAPS, 1)
-    os.setresuid(user.uid, user.uid, user.uid)
+    os.setuid(user.uid)
     os.chdir("/")
     if sys.platform == "linux":
         # Reading suffices; containers commonly withhold that right but grant the wider one.

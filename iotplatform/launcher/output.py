@@ -6,6 +6,7 @@ import logging.handlers
 import queue
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -28,16 +29,19 @@ class Output:
         self._terminal = _Terminal(sys.stdout if terminal is None else terminal)
 
     def say(self, text: str) -> None:
-        """A message of the launcher itself."""
+        """What the launcher does; kept in launcher.log."""
+        self._file("launcher").append(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}")
+        self._terminal.write(text)
+
+    def show(self, text: str) -> None:
+        """Something for the user's eyes only: on the terminal, in no file."""
         self._terminal.write(text)
 
     def line(self, name: str, raw: bytes, quiet: bool = False) -> None:
         """One line that the process `name` printed; a quiet one goes to its file only."""
         text = raw.decode(errors="replace").rstrip()
         self._tails.setdefault(name, collections.deque(maxlen=_TAIL_LINES)).append(text)
-        if name not in self._files:
-            self._files[name] = _LogFile(self._logs / f"{name}.log")
-        self._files[name].append(text)
+        self._file(name).append(text)
         if not quiet:
             self._terminal.write(f"{name:<10} | {text}")
 
@@ -49,6 +53,11 @@ class Output:
         self._terminal.close()
         for file in self._files.values():
             file.close()
+
+    def _file(self, name: str) -> "_LogFile":
+        if name not in self._files:
+            self._files[name] = _LogFile(self._logs / f"{name}.log")
+        return self._files[name]
 
 
 class Lines:

@@ -34,8 +34,9 @@ def web(config: Config) -> Command:
         *(*_PYTHON, "-m", "granian", "--interface", "wsgi", "iotplatform.wsgi:application"),
         *("--host", config.host, "--port", str(config.port), "--no-ws", "--http", "1"),
         *("--workers", str(config.web_processes), "--blocking-threads", str(config.web_threads)),
-        # Requests beyond the threads wait in the accept queue instead of being refused.
-        *("--backlog", "2048", "--backpressure", str(config.web_threads)),
+        # Connections, idle ones included, that a worker holds at a time: --backlog / --workers. The threads bound how
+        # many requests run; a --backpressure as low as that would leave the next client of a keep-alive fleet hanging.
+        *("--backlog", "4096"),
         *("--respawn-failed-workers", "--respawn-interval", "0.5"),
         *("--workers-kill-timeout", str(_WEB_GRACE_SECONDS)),
     )
