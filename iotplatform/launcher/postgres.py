@@ -207,7 +207,7 @@ max_wal_size = 4GB
 min_wal_size = 512MB                       # reuse of log files costs less than making them
 checkpoint_timeout = 15min
 wal_buffers = 16MB
-wal_compression = {"lz4" if lz4 else "off"}                      # pglz, the built-in one, halves an insert load after a checkpoint
+wal_compression = {"lz4" if lz4 else "off"}                      # pglz, the built-in one, halves an insert load
 
 random_page_cost = 1.1                     # solid-state disks and a warm cache
 jit = off                                  # short queries; compiling them costs more than running them

@@ -91,7 +91,7 @@ def broken() -> None:
 
 
 def as_command(role: str, stage: int, name: str | None = None) -> Command:
-    return Command(name or role, (sys.executable, "-u", str(Path(__file__)), role), stage)
+    return Command(name or role, (sys.executable, "-u", str(Path(__file__)), role), stage, stop_seconds=1.0)
 
 
 def run_standins(worker_role: str, web_role: str) -> int:
