@@ -58,7 +58,7 @@ def test_every_kind_measures_the_metrics_of_its_contract_within_their_range_save
                 values += 1
                 metric = contract[name]
                 assert isinstance(value, bool) == (metric.kind == "boolean")
-                if metric.low is not None and value < metric.low or metric.high is not None and value > metric.high:
+                if (metric.low is not None and value < metric.low) or (metric.high is not None and value > metric.high):
                     beyond[device.kind.name] += 1
     assert 0 < beyond.total() < values / 200, "spikes should be there, and rare"
 
