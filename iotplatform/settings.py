@@ -10,6 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from iotplatform.admin_kit import UNFOLD as UNFOLD
 from iotplatform.env import BASE_DIR, ConfigError, config
+from iotplatform.observability import logs, metric_files
+
+# Before anything declares a metric or logs a line.
+metric_files.claim(config.multiprocess_metrics_dir, config.process_name)
+logs.configure(config.process_name, debug=config.debug)
 
 #: Every tunable, for the apps below: they never import from here upwards.
 PLATFORM = config

@@ -1,0 +1,114 @@
+"""What telemetry measures about itself. Every metric is declared once, here, with its meaning.
+
+Used from hot code as ``measures.readings_accepted.inc(n)``. Counted are single values (device, metric, time, value)
+unless a name says otherwise. `iotplatform.observability.metrics` shows them to Prometheus; what is better asked of the
+servers at that moment (length of the log, age of its oldest entry) is declared there.
+
+A gauge here is the sum or the maximum over the living processes; a counter is the sum over all, dead ones included.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "append_requests",
+    "append_seconds",
+    "breaker_open",
+    "drain_errors",
+    "drain_readings",
+    "drain_seconds",
+    "ingest_latency_seconds",
+    "intake_requests",
+    "intake_waiting",
+    "log_lost",
+    "partitions_made",
+    "poison_entries",
+    "quarantine_dropped",
+    "readings_accepted",
+    "readings_conflict",
+    "readings_duplicate",
+    "readings_quarantined",
+    "readings_rejected",
+    "readings_stored",
+    "readings_unjudged",
+    "receipts_replayed",
+    "registry_reloads",
+    "series_created",
+    "shard_takeovers",
+    "store_fallbacks",
+]
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_COUNTS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+
+# --- intake ------------------------------------------------------------------------------------
+
+intake_requests = Counter("iot_requests", "Requests to send readings, by the status of the answer.", ["status"])
+readings_accepted = Counter("iot_readings_accepted", "Readings answered with 202: they are in the log.")
+readings_rejected = Counter("iot_readings_rejected", "Readings refused at intake, by reason.", ["code"])
+receipts_replayed = Counter(
+    "iot_receipts_replayed", "Requests answered with the receipt of an earlier one: same Idempotency-Key."
+)
+intake_waiting = Gauge(
+    "iot_intake_waiting", "Requests held open by ?wait= until they are stored.", multiprocess_mode="livesum"
+)
+breaker_open = Gauge(
+    "iot_breaker_open",
+    "1 while a process refuses requests at once because this service (log, database) is down.",
+    ["service"],
+    multiprocess_mode="livemax",
+)
+append_seconds = Histogram(
+    "iot_log_append_seconds", "Time of one append to the log, shared by the requests in it.", buckets=_FAST
+)
+append_requests = Histogram("iot_log_append_requests", "Requests that shared one append to the log.", buckets=_COUNTS)
+series_created = Counter("iot_series_created", "Series (device and metric) that intake made on first sight.")
+registry_reloads = Counter(
+    "iot_registry_reloads", "Times a process read devices, keys or series anew, by kind.", ["kind"]
+)
+
+# --- quarantine --------------------------------------------------------------------------------
+
+readings_quarantined = Counter(
+    "iot_readings_quarantined",
+    "Readings put into quarantine, by reason; those of set-aside log entries included.",
+    ["code"],
+)
+quarantine_dropped = Counter(
+    "iot_quarantine_dropped", "Refused readings that were not kept: quarantine full, or the device over its rate."
+)
+
+# --- drain and store ---------------------------------------------------------------------------
+
+readings_stored = Counter("iot_readings_stored", "Readings committed to the database, each counted once.")
+readings_duplicate = Counter(
+    "iot_readings_duplicate", "Readings that were stored already (same series and time); the first value stays."
+)
+readings_conflict = Counter("iot_readings_conflict", "Duplicates whose value differs from the stored one.")
+readings_unjudged = Counter(
+    "iot_readings_unjudged",
+    "Readings stored without being judged against thresholds, because judging failed for too long.",
+)
+drain_seconds = Histogram("iot_drain_seconds", "Time of one drain, from reading the log to its commit.", buckets=_FAST)
+drain_readings = Histogram("iot_drain_readings", "Readings in one drain.", buckets=_COUNTS)
+ingest_latency_seconds = Histogram(
+    "iot_ingest_latency_seconds",
+    "From the arrival of a request to the commit of its readings; one observation per log entry.",
+    buckets=_FAST,
+)
+drain_errors = Counter(
+    "iot_drain_errors",
+    "Drains that failed and are repeated, by kind of failure (connection, lock, data, judge, …).",
+    ["kind"],
+)
+poison_entries = Counter("iot_poison_entries", "Log entries set aside because they failed alone again and again.")
+log_lost = Counter(
+    "iot_log_lost",
+    "Times a shard's log was found destroyed or older than what was stored of it: receipts may say lost.",
+)
+shard_takeovers = Counter("iot_shard_takeovers", "Times a process found that another one had drained its shard.")
+store_fallbacks = Counter(
+    "iot_store_fallbacks", "Batches stored through the staging table because plain COPY met a duplicate."
+)
+partitions_made = Counter("iot_partitions_made", "Partitions or chunks made, ahead of time or on demand.")
