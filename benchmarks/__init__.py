@@ -1,0 +1,1 @@
+"""How fast the platform is, as ratios to yardsticks taken on the same machine in the same run (`make bench`)."""

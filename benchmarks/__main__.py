@@ -1,0 +1,78 @@
+"""`python -m benchmarks [--only P1,P2]`: run the benchmarks, print goal beside figure, write RUN_DIR/bench.json.
+
+Exit code 0 when every measurement ran and nothing was lost, whether or not its goal was met; 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType, ModuleType
+
+import psycopg
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.bench import Bench, say
+from benchmarks.load import wrk
+from benchmarks.machine.description import describe
+from benchmarks.machine.ground import Ground
+from benchmarks.machine.platform import Platform
+from benchmarks.machine.store import LostReading, Store
+from benchmarks.measures import m1, naive, p1, p1c, p2, p3, p5, p6, p7, r0
+from iotplatform.env import config
+from iotplatform.launcher.errors import LaunchError
+
+MEASURES: dict[str, ModuleType] = {module.ID: module for module in (r0, p1, p1c, p2, p3, p5, p6, p7, m1, naive)}
+
+_NO_WRK = (
+    f"{wrk.HOW_TO_GET_IT}; our own load generator stands in for it. It is written in Python and takes more of the "
+    "machine away from the platform, so figures of small requests come out lower."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default="", metavar="P1,P2", help=f"some of {', '.join(MEASURES)}")
+    chosen = [name.strip() for name in parser.parse_args(arguments).only.split(",") if name.strip()] or list(MEASURES)
+    if unknown := [name for name in chosen if name not in MEASURES]:
+        parser.error(f"there is no measurement {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    signal.signal(signal.SIGTERM, _stop)
+    machine = describe() | {"load_generator": "wrk" if wrk.is_installed() else _NO_WRK}
+    if not wrk.is_installed():
+        say(_NO_WRK)
+    try:
+        results, engine = _run([MEASURES[name] for name in chosen])
+    except (LaunchError, RuntimeError, psycopg.Error) as error:
+        sys.exit(f"the benchmark could not start: {error}")
+    report.write(config.run_dir / "bench.json", results, machine, engine)
+    report.table(results, machine, engine, Console())
+    return 0 if all(result.value is not None for result in results) else 1
+
+
+def _run(measures: list[ModuleType]) -> tuple[list[report.Result], str]:
+    say("starting servers and the platform")
+    results = []
+    with Ground(config.database_url) as ground, Platform(ground) as platform, Store(ground.database) as store:
+        bench = Bench(ground, platform, store)
+        for measure in measures:
+            began = time.monotonic()
+            say(f"{measure.ID}: {measure.WHAT}")
+            try:
+                results.append(measure.measure(bench))
+            except (LostReading, RuntimeError, OSError, psycopg.Error) as error:
+                results.append(report.failed(measure.ID, measure.WHAT, error))
+            result = results[-1]
+            say(f"  {result.value} {result.verdict()} after {time.monotonic() - began:.0f} s: {result.detail}")
+        return results, f"{bench.engine}: {ground.database.version()}"
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)  # through every with block, so that nothing is left running
+
+
+if __name__ == "__main__":
+    sys.exit(main())

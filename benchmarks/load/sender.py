@@ -1,0 +1,168 @@
+"""Our own load generator: prebuilt requests over raw sockets, at set times or as fast as they are answered.
+
+It paces P3 and P6, which wrk cannot, and stands in for wrk where that is missing; it then takes more of the machine
+away from what is measured, and the result says so.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from benchmarks.load.requests import Load
+from benchmarks.load.result import Sent
+
+_TIMEOUT_SECONDS = 60
+_SHORTEST_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Open loop: request `n` of the whole load is due at `start` + n / `posts_per_second`, answered or not.
+
+    `start` is a time.monotonic().
+    """
+
+    start: float
+    posts_per_second: float
+
+
+@dataclass(slots=True)
+class _Log:
+    """What one connection saw: per request its first sending and its last answer, in order."""
+
+    sent: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    accepted: int = 0
+    latest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A result, with the time at which each request was first sent: `sent_at[connection][post]`, time.monotonic()."""
+
+    sent: Sent
+    sent_at: list[list[float]]
+
+
+def send(load: Load, port: int, pace: Pace | None = None, processes: int = 1) -> Timed:
+    """Send every request; one answered 503 is sent again after its Retry-After, as a device would.
+
+    Returns when every request has been answered otherwise. Raises RuntimeError where a connection breaks.
+    """
+    context = multiprocessing.get_context("spawn")
+    children, ends = [], []
+    for number in range(processes):
+        mine = list(range(number, load.connections, processes))
+        here, there = context.Pipe(duplex=False)
+        child = context.Process(target=_child, args=(there, load, port, pace, mine), daemon=True)
+        child.start()
+        children.append(child)
+        ends.append(here)
+    logs: dict[int, _Log] = {}
+    try:
+        for end in ends:
+            answer = end.recv()
+            if isinstance(answer, str):
+                raise RuntimeError(f"the load generator failed: {answer}")
+            logs.update(answer)
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+    return _timed([logs[number] for number in range(load.connections)])
+
+
+def _timed(logs: list[_Log]) -> Timed:
+    statuses: Counter[int] = Counter()
+    for log in logs:
+        statuses.update(log.statuses)
+    took = sorted(done - sent for log in logs for sent, done in zip(log.sent, log.answered, strict=True))
+    sent = Sent(
+        began=min(log.sent[0] for log in logs),
+        ended=max(log.answered[-1] for log in logs),
+        accepted=sum(log.accepted for log in logs),
+        statuses=statuses,
+        p50_ms=took[len(took) // 2] * 1000,
+        p99_ms=took[len(took) * 99 // 100] * 1000,
+        notes={"sent_late_ms_worst": max(log.latest for log in logs) * 1000},
+    )
+    return Timed(sent, [log.sent for log in logs])
+
+
+def _child(end: Connection, load: Load, port: int, pace: Pace | None, connections: list[int]) -> None:
+    logs = {number: _Log() for number in connections}
+    errors: list[str] = []
+    threads = [
+        threading.Thread(target=_guarded, args=(errors, logs[number], load, port, pace, number))
+        for number in connections
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    end.send(errors[0] if errors else logs)
+
+
+def _guarded(errors: list[str], log: _Log, load: Load, port: int, pace: Pace | None, number: int) -> None:
+    try:
+        _send_all(log, load, port, pace, number)
+    except (OSError, ValueError) as error:
+        errors.append(f"connection {number}: {error!r}")
+
+
+def _send_all(log: _Log, load: Load, port: int, pace: Pace | None, number: int) -> None:
+    lengths = load.lengths(number)
+    requests = Path(load.directory / f"{number}.http").read_bytes()
+    with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as stream:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        position = 0
+        for post, length in enumerate(lengths):
+            if pace is not None:
+                due = pace.start + (post * load.connections + number) / pace.posts_per_second
+                time.sleep(max(0.0, due - time.monotonic()))
+                log.latest = max(log.latest, time.monotonic() - due)
+            log.sent.append(time.monotonic())
+            log.accepted += _send_until_taken(stream, memoryview(requests)[position : position + length], log.statuses)
+            log.answered.append(time.monotonic())
+            position += length
+
+
+def _send_until_taken(stream: socket.socket, request: memoryview, statuses: Counter[int]) -> int:
+    """The number of readings accepted."""
+    while True:
+        stream.sendall(request)
+        status, retry_after, body = _answer(stream)
+        statuses[status] += 1
+        if status != 503:
+            _, found, rest = body.partition(b'"accepted":')
+            return int(rest.split(b",")[0].strip(b" }")) if found else 0
+        time.sleep(max(_SHORTEST_PAUSE, retry_after))
+
+
+def _answer(stream: socket.socket) -> tuple[int, float, bytes]:
+    """Status, seconds of Retry-After, body."""
+    received = b""
+    while (end := received.find(b"\r\n\r\n")) < 0:
+        received += _more(stream)
+    head = received[:end].lower().split(b"\r\n")
+    headers = dict(line.split(b":", 1) for line in head[1:])
+    length = int(headers[b"content-length"])
+    body = received[end + 4 :]
+    while len(body) < length:
+        body += _more(stream)
+    return int(head[0].split()[1]), float(headers.get(b"retry-after", b"0")), body
+
+
+def _more(stream: socket.socket) -> bytes:
+    part = stream.recv(65536)
+    if not part:
+        raise ConnectionResetError("the server closed the connection")
+    return part

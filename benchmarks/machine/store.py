@@ -1,0 +1,83 @@
+"""What has been stored: watched while a clock runs, counted when it has stopped."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from benchmarks.machine.database import Database
+from telemetry.timeseries.engine import TABLE
+
+_LOOK_SECONDS = 0.01
+_QUIET_SECONDS = 120
+
+
+class LostReading(Exception):
+    """The number of rows stored is not the number of readings accepted: the run has failed, however fast it was."""
+
+
+class Store:
+    """The readings table and the positions of the shards, seen over a connection of our own; a context manager."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection = psycopg.connect(database.url, autocommit=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        return self._connection
+
+    def committed(self) -> int:
+        """Readings stored since install, by the positions: cheap, and true at every COMMIT."""
+        return self._number("SELECT sum(stored_readings) FROM telemetry_shardposition")
+
+    def rows(self) -> int:
+        """Rows in the table, counted one by one."""
+        return self._number(f"SELECT count(*) FROM {TABLE}")
+
+    def empty(self) -> None:
+        """Throw away all readings and begin the next measurement with nothing left to write.
+
+        The platform's memory of newest times stays right: it only ever says that a reading is not new.
+        """
+        self._connection.execute(f"TRUNCATE {TABLE}")
+        self._database.checkpoint()
+
+    def settle(self) -> None:
+        self._database.checkpoint()
+
+    def wait_for(self, committed: int, seconds: float = _QUIET_SECONDS) -> float:
+        """The time (monotonic) at which so many readings were committed.
+
+        Raises LostReading when nothing is committed for that many seconds before it.
+        """
+        before, changed = -1, time.monotonic()
+        while (now := self.committed()) < committed:
+            if now != before:
+                before, changed = now, time.monotonic()
+            if time.monotonic() - changed > seconds:
+                raise LostReading(f"{committed - now} of the accepted readings are not stored, and nothing moves")
+            time.sleep(_LOOK_SECONDS)
+        return time.monotonic()
+
+    def must_have(self, rows: int) -> None:
+        """Raises LostReading unless the table has exactly so many rows."""
+        found = self.rows()
+        if found != rows:
+            raise LostReading(f"{rows} readings were accepted, {found} rows are stored")
+
+    def _number(self, query: str) -> int:
+        row = self._connection.execute(query).fetchone()
+        assert row is not None
+        return int(row[0] or 0)

@@ -1,0 +1,61 @@
+"""P3: how soon a reading can be read. P1's load at half its best rate, due at set times; POST sent → in an API answer.
+
+Some readings a second are followed: a connection of our own looks in the table every few milliseconds which of them are
+committed, and each of those is then asked for once with GET /api/v1/readings as a logged-in operator. The time ends
+with the answer that contains it: one GET is in every figure, but no polling of the API wears the platform down.
+The way to an alert row is not measured: there are no alerts yet.
+"""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks import bodies
+from benchmarks.bench import CONNECTIONS, Bench
+from benchmarks.load import sender, watch
+from benchmarks.machine.store import LostReading
+from benchmarks.report import Result
+
+ID = "P3"
+WHAT = "POST sent → readable, at half of P1's rate (p99)"
+GOAL_MS = 250
+
+_SHARE = 0.5
+_SECONDS = 40
+_SIZE = 1_000
+_PROBES_PER_SECOND = 12
+_LEAD_SECONDS = 2.0
+
+
+def measure(bench: Bench) -> Result:
+    rate = bench.best_rate * _SHARE
+    load = bench.load(bodies.one_metric, _SIZE, round(rate * _SECONDS))
+    bench.store.empty()
+    committed = bench.store.committed()
+    pace = sender.Pace(time.monotonic() + _LEAD_SECONDS, rate / _SIZE)
+    followed = watch.probes(load, pace, _PROBES_PER_SECOND)
+    watcher = watch.Watch(bench.store, bench.platform.port, bench.access.session, followed, load, pace)
+    watcher.start()
+    timed = sender.send(load, bench.platform.port, pace)
+    watcher.join()
+    if watcher.error:
+        raise watcher.error
+    if set(timed.sent.statuses) != {202} or timed.sent.accepted != load.readings:
+        raise LostReading(f"{load.readings} readings sent, {timed.sent.accepted} accepted: {dict(timed.sent.statuses)}")
+    bench.store.wait_for(committed + load.readings)
+    bench.store.must_have(load.readings)
+    took = sorted((seen - timed.sent_at[p.connection][p.post]) * 1000 for p, seen in watcher.seen.items())
+    p50, p99 = (round(took[len(took) * percent // 100], 1) for percent in (50, 99))
+    detail = {
+        "p50_ms": p50,
+        "p99_ms": p99,
+        "worst_ms": round(took[-1], 1),
+        "readings_followed": len(took),
+        "readings_per_second": round(rate),
+        "seconds": _SECONDS,
+        "connections": CONNECTIONS,
+        "answer_p50_ms": round(timed.sent.p50_ms, 1),
+        "answer_p99_ms": round(timed.sent.p99_ms, 1),
+        "posts_sent_late_ms_worst": round(timed.sent.notes["sent_late_ms_worst"], 1),
+    }
+    return Result(ID, WHAT, p99, GOAL_MS, p99, "ms", detail, lower_is_better=True)

@@ -1,0 +1,92 @@
+"""P5: growth. P1's load into an empty table and into one that holds 10 million rows; with 100 and with 100,000 devices.
+
+The rows are loaded past the platform, of the same series and older than what is sent then. The fleets: 100 devices of
+10 metrics (1,000 series) and 100,000 devices of one metric (100,000 series). Each pair takes turns; the figure is the
+worse of the two ratios.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+
+from benchmarks import bodies, rows
+from benchmarks.bench import ROUNDS, Bench, in_turn, ratio, say
+from benchmarks.fleet import FLEET, STEP_MS, Fleet
+from benchmarks.report import Result
+from telemetry.timeseries.coverage import Coverage
+from telemetry.timeseries.engine import TABLE, engine_in_use
+
+ID = "P5"
+WHAT = "growth: rows in the table, devices (slower ÷ faster)"
+GOAL = 0.9
+
+ROWS = 10_000_000
+FEW = Fleet("few", devices=100)
+MANY = Fleet("many", devices=100_000, metrics=1)
+
+
+def measure(bench: Bench) -> Result:
+    empty, full = _table_size(bench)
+    few, many = _devices(bench)
+    by_rows, by_devices = ratio(full, empty), ratio(many, few)
+    slower = full if by_rows <= by_devices else many
+    detail = {
+        "table_size": {"ratio": round(by_rows, 3), "rows": ROWS, "empty": _rounded(empty), "full": _rounded(full)},
+        "devices": {
+            "ratio": round(by_devices, 3),
+            f"{FEW.devices}_devices_{FEW.series}_series": _rounded(few),
+            f"{MANY.devices}_devices_{MANY.series}_series": _rounded(many),
+        },
+    }
+    value = round(min(by_rows, by_devices), 3)
+    return Result(ID, WHAT, value, GOAL, round(statistics.median(slower)), "readings/s", detail)
+
+
+def _table_size(bench: Bench) -> list[list[float]]:
+    def empty() -> float:
+        return bench.empty_way(bench.load(bodies.one_metric)).rate
+
+    def full() -> float:
+        bench.store.empty()
+        _fill(bench)
+        return bench.way(bench.load(bodies.one_metric)).rate
+
+    return in_turn(ROUNDS, empty, full)
+
+
+def _devices(bench: Bench) -> list[list[float]]:
+    for fleet in (FEW, MANY):
+        say(f"  P5: making {fleet.devices:,} devices")
+        bench.platform.provision(fleet.prefix, fleet.devices)
+        bench.warm_up(fleet)
+
+    def sent_by(fleet: Fleet) -> float:
+        return bench.empty_way(bench.load(bodies.one_metric, fleet=fleet)).rate
+
+    return in_turn(ROUNDS, lambda: sent_by(FEW), lambda: sent_by(MANY))
+
+
+def _fill(bench: Bench) -> None:
+    """ROWS rows of the fleet's series, at times before those of any load built later."""
+    connection = bench.store.connection
+    steps = ROWS // FLEET.series
+    start = bench.clock.take(steps)
+    series = connection.execute(
+        "SELECT s.id FROM telemetry_series s JOIN telemetry_device d ON d.id = s.device_id WHERE d.name LIKE %s "
+        "ORDER BY s.id",
+        [f"{FLEET.prefix}-%"],
+    ).fetchall()
+    with connection.cursor() as cursor:
+        days = bench.ground.config.partition_days
+        span = np.array([start, start + steps * STEP_MS], np.int64) * 1000
+        Coverage(engine_in_use(cursor), days).ensure(cursor, span)
+    rows.copy_all(connection, TABLE, rows.statements(np.array(series, np.int32).ravel(), start, ROWS))
+    connection.execute(f"VACUUM ANALYZE {TABLE}")
+    bench.store.settle()
+    bench.store.must_have(ROWS)
+
+
+def _rounded(rates: list[float]) -> list[int]:
+    return [round(rate) for rate in rates]

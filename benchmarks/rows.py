@@ -1,0 +1,55 @@
+"""Readings as COPY … FORMAT BINARY takes them, for what writes to the database without the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from benchmarks.fleet import STEP_MS
+
+#: Rows of one COPY statement.
+STATEMENT_ROWS = 10_000
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+_ROW = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("time_length", ">i4"),
+        ("time", ">i8"),  # µs since 2000-01-01
+        ("series_length", ">i4"),
+        ("series", ">i4"),
+        ("value_length", ">i4"),
+        ("value", ">f8"),
+    ]
+)
+_EPOCH_2000_US = 946_684_800_000_000
+
+
+def statements(series: NDArray[np.int32], start_ms: int, rows: int) -> Iterator[bytes]:
+    """COPY bodies of STATEMENT_ROWS rows: every series once at `start_ms`, then once STEP_MS later, and so on.
+
+    That is the order in which the platform is sent its readings, too.
+    """
+    random = np.random.default_rng(7)
+    for first in range(0, rows, STATEMENT_ROWS):
+        number = np.arange(first, min(first + STATEMENT_ROWS, rows))
+        batch = np.empty(number.size, _ROW)
+        batch["fields"] = 3
+        batch["time_length"] = batch["value_length"] = 8
+        batch["series_length"] = 4
+        batch["time"] = (start_ms + number // series.size * STEP_MS) * 1000 - _EPOCH_2000_US
+        batch["series"] = series[number % series.size]
+        batch["value"] = random.normal(20.0, 5.0, number.size).round(2)
+        yield _HEADER + batch.tobytes() + _TRAILER
+
+
+def copy_all(connection: psycopg.Connection, table: str, bodies: Iterable[bytes]) -> None:
+    """Write the bodies to `table`, each in a COPY statement and a transaction of its own."""
+    with connection.cursor() as cursor:
+        for body in bodies:
+            with cursor.copy(f"COPY {table} (time, series_id, value) FROM STDIN (FORMAT BINARY)") as copy:
+                copy.write(body)
