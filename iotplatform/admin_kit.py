@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 __all__ = ["UNFOLD"]
@@ -32,6 +33,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "IoT telemetry",
     "SITE_SUBHEADER": "Devices and their readings",
     "SITE_SYMBOL": "sensors",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("iotplatform/favicon.svg")}
+    ],
     "SHOW_HISTORY": True,
     "SHOW_BACK_BUTTON": True,
     "SHOW_VIEW_ON_SITE": False,

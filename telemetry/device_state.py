@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Min, OuterRef, Q, QuerySet, Subquery
 
-from django.conf import settings
 from telemetry.models import Device, DeviceType, MetricDefinition
 
 __all__ = ["DEFAULT_INTERVAL_SECONDS", "DeviceState", "in_state", "state_of", "with_expected_interval"]
@@ -41,7 +41,9 @@ def state_of(enabled: bool, last_seen: datetime | None, interval: float | None, 
 def with_expected_interval(devices: QuerySet[Device]) -> QuerySet[Device]:
     """Adds `expected_interval`, in seconds or None."""
     intervals = MetricDefinition.objects.filter(device_type=OuterRef("type")).order_by().values("device_type")
-    return devices.annotate(expected_interval=Subquery(intervals.annotate(least=Min("expected_interval")).values("least")))
+    return devices.annotate(
+        expected_interval=Subquery(intervals.annotate(least=Min("expected_interval")).values("least"))
+    )
 
 
 def in_state(devices: QuerySet[Device], state: str, now: datetime) -> QuerySet[Device]:

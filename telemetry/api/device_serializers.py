@@ -50,7 +50,7 @@ class DeviceSerializer(StrictSerializer):
     labels = LabelsField(required=False)
     last_seen = serializers.SerializerMethodField(help_text="When it last spoke.")
     state = serializers.SerializerMethodField(
-        help_text="late: nothing for 1.5 × the smallest expected interval of its type (300 s where unknown), silent: 3 ×."
+        help_text="late: nothing for 1.5 × the smallest expected interval of its type (300 s if unknown), silent: 3 ×."
     )
 
     class Meta:

@@ -28,7 +28,9 @@ class MetricSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         low, high = attrs.get("low"), attrs.get("high")
         if low is not None and high is not None and low > high:
-            raise serializers.ValidationError({"high": "The physical maximum must not lie below the minimum."}, "too_low")
+            raise serializers.ValidationError(
+                {"high": "The physical maximum must not lie below the minimum."}, "too_low"
+            )
         return attrs
 
 
@@ -104,7 +106,9 @@ class DeviceTypeDetail(RetrieveUpdateDestroyAPIView):
             instance.delete()
         except ProtectedError as error:
             count = len(error.protected_objects)
-            raise Conflict(f"{count} devices are of this type; give them another one, or delete them, first.") from error
+            raise Conflict(
+                f"{count} devices are of this type; give them another one, or delete them, first."
+            ) from error
 
 
 def _types() -> Any:

@@ -111,5 +111,5 @@ class StrictSerializer(serializers.ModelSerializer):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):
             detail = f"There is no such field; known are {', '.join(self.fields)}."
-            raise serializers.ValidationError({name: detail for name in unknown}, "unknown_field")
+            raise serializers.ValidationError(dict.fromkeys(unknown, detail), "unknown_field")
         return super().to_internal_value(data)

@@ -17,7 +17,11 @@ __all__ = ["DeviceKeySerializer", "IssuedKeySerializer", "WideKeySerializer"]
 _SCOPE_SCHEMA = {
     "type": "object",
     "description": "Exactly one of: a device's name, a group's path, all.",
-    "properties": {"device": {"type": "string"}, "group": {"type": "string"}, "all": {"type": "boolean", "enum": [True]}},
+    "properties": {
+        "device": {"type": "string"},
+        "group": {"type": "string"},
+        "all": {"type": "boolean", "enum": [True]},
+    },
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,

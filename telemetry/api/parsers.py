@@ -15,7 +15,7 @@ MAX_BYTES = 1 << 20
 
 
 class BoundedJSONParser(BaseParser):
-    """JSON of at most 1 MiB (413 beyond it); NaN, Infinity and a nesting that exhausts the stack are malformed (400)."""
+    """JSON of at most 1 MiB (else 413); NaN, Infinity and a nesting that exhausts the stack are malformed (400)."""
 
     media_type = "application/json"
 

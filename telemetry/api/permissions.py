@@ -10,7 +10,7 @@ from rest_framework.request import Request
 if TYPE_CHECKING:  # the framework's views read their permissions from here
     from rest_framework.views import APIView
 
-__all__ = ["ChangePermission", "ModelPermissions", "MayIssueWideKeys"]
+__all__ = ["ChangePermission", "MayIssueWideKeys", "ModelPermissions"]
 
 _VIEW = ["%(app_label)s.view_%(model_name)s"]
 

@@ -18,7 +18,7 @@ from telemetry.api.lookups import find_numbered
 from telemetry.api.permissions import ChangePermission
 from telemetry.api.problems import phrase, problem_response
 from telemetry.models import QuarantinedReading
-from telemetry.quarantine_claims import AlreadyResolved, NotAccepted, discard, replay_once
+from telemetry.quarantine.claims import AlreadyResolved, NotAccepted, discard, replay_once
 
 __all__ = ["QuarantineDetail", "QuarantineDiscard", "QuarantineList", "QuarantineReplay"]
 

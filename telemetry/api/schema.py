@@ -1,7 +1,7 @@
 """The API description: what the framework cannot see for itself.
 
-Readings are taken by a plain view (`telemetry.gateways.http`), because a serializer has no place on their way. The views
-here are never called: they only describe it, with the same means as everything else.
+Readings are taken by a plain view (`telemetry.gateways.http`), because a serializer has no place on their way. The
+views here are never called: they only describe it, with the same means as everything else.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ _ONE = {
     "properties": {
         "device": _DEVICE,
         "time": _TIME,
-        "metrics": {"type": "object", "additionalProperties": _VALUE, "example": {"temperature": 21.5, "running": True}},
+        "metrics": {
+            "type": "object",
+            "additionalProperties": _VALUE,
+            "example": {"temperature": 21.5, "running": True},
+        },
     },
 }
 _SERIES = {
@@ -115,7 +119,10 @@ class SendReadings(APIView):
         parameters=[
             OpenApiParameter("wait", float, description="Seconds (at most 5) to hold the answer until stored."),
             OpenApiParameter(
-                "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key within 24 h gives the same receipt."
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description="The same key within 24 h gives the same receipt.",
             ),
             OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "identity"]),
         ],

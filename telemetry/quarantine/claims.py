@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from telemetry.models import QuarantinedReading
-from telemetry.quarantine import replay
+from telemetry.quarantine.replay import replay
 
 __all__ = ["AlreadyResolved", "NotAccepted", "discard", "replay_once"]
 
@@ -42,7 +42,9 @@ def replay_once(row: QuarantinedReading, payload: dict[str, Any] | None, user: A
     now = timezone.now()
     if not _claimable(now).filter(pk=row.pk).update(resolved_at=now, resolved_by=user):
         row.refresh_from_db()
-        raise AlreadyResolved(f"This was {row.state} already." if row.state != _State.WAITING else "Somebody is replaying it now.")
+        raise AlreadyResolved(
+            f"This was {row.state} already." if row.state != _State.WAITING else "Somebody is replaying it now."
+        )
     claim = QuarantinedReading.objects.filter(pk=row.pk, state=_State.WAITING, resolved_at=now)
     try:
         outcome = replay(row, payload, user)
