@@ -75,10 +75,7 @@ def test_every_request_is_sent_once(
 ) -> None:
     handler, port = recorder
     load = load_of(tmp_path, connections, posts=4)
-    if generator == "wrk":
-        sent = wrk.send(load, port)
-    else:
-        sent = sender.send(load, port, processes=2).sent
+    sent = wrk.send(load, port) if generator == "wrk" else sender.send(load, port, processes=2).sent
     assert load.readings == connections * 4 * 10
     assert sum(handler.seen.values()) == len(handler.seen) == load.readings
     assert (sent.accepted, sent.statuses) == (load.readings, {202: load.posts})
