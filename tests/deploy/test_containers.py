@@ -1,0 +1,166 @@
+"""The container files keep their promises: pinned, limited, checked, unprivileged, and without a secret."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from iotplatform.env import BASE_DIR, Config, load
+from iotplatform.launcher import processes
+
+COMPOSE = BASE_DIR / "docker-compose.yml"
+DOCKERFILE = BASE_DIR / "Dockerfile"
+PLATFORM_SERVICES = ("web", "drain1", "drain2", "worker", "beat", "migrate", "simulator")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict:
+    return yaml.safe_load(COMPOSE.read_text())
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """The settings that are in force in the containers, the repository's own."""
+    return load(environ={"HOST": "0.0.0.0", "RUN_DIR": "/app/run"})
+
+
+def services(compose: dict) -> list[tuple[str, dict]]:
+    return list(compose["services"].items())
+
+
+def test_every_image_is_pinned_to_one_version(compose: dict) -> None:
+    images = [service["image"] for _, service in services(compose)]
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    assert len(images) >= 12
+    for image in images:
+        assert re.search(r":\d+\.\d+\.\d+", image), f"{image} is not pinned"
+
+
+def test_every_service_has_health_check_restart_limits_and_an_ordinary_user(compose: dict) -> None:
+    for name, service in services(compose):
+        limits = service["deploy"]["resources"]["limits"]
+        assert {"cpus", "memory", "pids"} <= limits.keys(), name
+        uid = int(service["user"].split(":")[0])
+        assert uid > 0, name
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if name == "migrate":  # runs once, and is over
+            assert service["restart"] == "no"
+        else:
+            assert service["restart"] == "unless-stopped", name
+            assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
+
+
+def test_only_the_web_server_can_be_reached_and_by_default_only_from_this_machine(compose: dict) -> None:
+    open_services = {name: service["ports"] for name, service in services(compose) if service.get("ports")}
+    assert open_services == {"web": ["${BIND:-127.0.0.1}:${PORT:-8000}:8000"]}
+    assert compose["networks"]["back"]["internal"] is True
+    for name in ("database", "log", "cache"):
+        assert compose["services"][name]["networks"] == ["back"]
+
+
+def test_the_log_loses_nothing_and_the_cache_is_another_server(compose: dict) -> None:
+    log, cache = (" ".join(compose["services"][name]["command"]) for name in ("log", "cache"))
+    assert "--appendonly yes --appendfsync always" in log
+    assert "--maxmemory-policy noeviction" in log
+    assert "--maxmemory-policy allkeys-lru" in cache
+    assert compose["services"]["log"]["volumes"] == ["log:/data"]
+    assert compose["services"]["database"]["image"].startswith("timescale/timescaledb:2.28.")
+    assert compose["services"]["database"]["image"].endswith("-pg17")
+
+
+def test_everything_waits_for_the_migrations(compose: dict) -> None:
+    for name in ("web", "drain1", "drain2", "worker", "beat"):
+        needs = compose["services"][name]["depends_on"]
+        assert needs["migrate"] == {"condition": "service_completed_successfully"}, name
+        assert needs["database"] == {"condition": "service_healthy"}, name
+
+
+def test_no_secret_stands_in_the_files_and_a_missing_one_stops_the_start(compose: dict) -> None:
+    for secret in compose["secrets"].values():
+        assert re.match(r"\$\{SECRETS_DIR:\?[^}]*make-secrets[^}]*\}/", secret["file"])
+    named = {name for _, service in services(compose) for name in service.get("secrets", [])}
+    assert named == set(compose["secrets"])
+    for name, service in services(compose):
+        for variable, value in service.get("environment", {}).items():
+            if variable.endswith("_FILE"):
+                assert value.removeprefix("/run/secrets/") in service["secrets"], f"{name} {variable}"
+            else:
+                is_secret = re.search(r"PASSWORD|SECRET|TOKEN|_URL$|_KEY$", variable) and variable != "PUBLIC_URL"
+                assert not is_secret, f"{name} is given {variable} itself"
+    example = (BASE_DIR / "deploy" / "env.example").read_text()
+    assert re.search(r"^SECRETS_DIR=$", example, re.MULTILINE)
+    mentioned = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text()))
+    assert mentioned == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def test_the_containers_run_what_make_run_runs(compose: dict, config: Config) -> None:
+    commands = {command.name: list(command.argv[2:]) for command in processes.platform(config)}
+    dockerfile = DOCKERFILE.read_text().replace("\\\n", "")
+    web = re.search(r"^CMD (\[.*\])", dockerfile, re.MULTILINE)
+    given = {
+        name: service["command"][1:] for name, service in services(compose) if "command" in service and name in commands
+    }
+    given["web"] = yaml.safe_load(web.group(1))[1:]
+    assert given.keys() == commands.keys()
+    for name in ("web", "drain1", "drain2", "worker", "beat"):
+        assert given[name] == commands[name], name
+    for name in PLATFORM_SERVICES:
+        environment = compose["services"][name]["environment"]
+        assert environment["PROCESS_NAME"] == name
+        assert environment["PROMETHEUS_MULTIPROC_DIR"] == str(processes.metrics_dir(config))
+
+
+def test_the_image_holds_no_tests_no_state_and_no_secret() -> None:
+    text = DOCKERFILE.read_text()
+    assert re.search(r"^USER 10001", text, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*deploy/health\.py", text, re.MULTILINE)
+    assert "collectstatic" in text
+    assert not re.search(r"^(ENV|ARG) .*(PASSWORD|SECRET|TOKEN)", text, re.MULTILINE)
+    ignored = (BASE_DIR / ".dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
+    assert "*" in ignored, "what is not named stays out"
+    assert {"iotplatform", "telemetry", "manage.py", "config.yaml", "requirements.txt", "deploy/health.py"} <= allowed
+    assert all((BASE_DIR / path).exists() for path in allowed)
+    assert not allowed & {".git", ".env", ".run", "deploy", "tests", "deploy/secrets"}
+
+
+def test_the_dockerfile_has_no_lint() -> None:
+    linter = Path(sys.executable).with_name("hadolint")
+    assert linter.exists(), "hadolint is missing: pip install -r requirements-dev.txt"
+    result = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def make_secrets(top: Path) -> str:
+    return subprocess.run([top / "deploy" / "make-secrets"], capture_output=True, text=True, check=True).stdout
+
+
+def test_make_secrets_makes_each_once_and_keeps_them_from_others(tmp_path: Path, compose: dict) -> None:
+    shutil.copytree(BASE_DIR / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets"))
+    said = make_secrets(tmp_path)
+    folder = tmp_path / "deploy" / "secrets"
+    made = {path.name: path.read_text().strip() for path in folder.iterdir()}
+    assert {Path(secret["file"]).name for secret in compose["secrets"].values()} <= made.keys()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert f"SECRETS_DIR={folder}" in (tmp_path / ".env").read_text()
+    assert not [secret for secret in made.values() if secret in said]
+    make_secrets(tmp_path)
+    assert {path.name: path.read_text().strip() for path in folder.iterdir()} == made
+    urls = {
+        f"{name}_FILE".upper(): str(folder / f"{name.replace('_', '-')}")
+        for name in ("database_url", "redis_url", "cache_url")
+    }
+    config = load(urls)
+    assert made["database-password"] in (config.database_url or "")
+    assert config.redis_url == f"redis://:{made['redis-password']}@log:6379/0"
+    assert made["redis-auth"] == f"requirepass {made['redis-password']}"
+    assert len(made["secret-key"]) >= 32
