@@ -11,32 +11,29 @@ import numpy as np
 from telemetry.importing.cells import InvalidCell, Times, Values
 from telemetry.importing.columns import Layout
 from telemetry.importing.table import Table
-from telemetry.intake.batch import Float64, Int64, Rejection
+from telemetry.intake.batch import Columns, Rejection
 
-__all__ = ["Chunk", "MetricColumn", "read_chunks"]
-
-
-@dataclass(slots=True)
-class MetricColumn:
-    """Readings of one metric in the file's order. `lines` says where each stands in the file."""
-
-    metric: str
-    times: Int64  #: µs since 1970, UTC
-    values: Float64
-    lines: Int64
-    booleans: int  #: how many of the values were true or false
+__all__ = ["Chunk", "read_chunks"]
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Some rows of the file. `rejections` have the line as their index; `empty` counts empty value cells."""
+    """Some rows of the file, as intake takes them: `columns.index` is the line of each value, and so is a rejection's.
 
-    columns: list[MetricColumn] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    empty: int = 0
+    `empty` counts value cells with nothing in them.
+    """
 
-    def __len__(self) -> int:
-        return sum(len(column.times) for column in self.columns)
+    columns: Columns
+    empty: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """The values of one metric, in the file's order."""
+
+    times: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
 
 
 class _Builder:
@@ -46,11 +43,9 @@ class _Builder:
         self._start()
 
     def _start(self) -> None:
-        self._readings: dict[str, tuple[list[int], list[float], list[int]]] = {
-            metric: ([], [], []) for _, metric in self._layout.metrics
-        }
-        self._booleans = dict.fromkeys(self._readings, 0)
-        self._chunk = Chunk()
+        self._runs = {metric: _Run() for _, metric in self._layout.metrics}
+        self._rejections: list[Rejection] = []
+        self._empty = 0
         self.size = 0
 
     def add(self, line: int, row: list[str]) -> None:
@@ -69,35 +64,36 @@ class _Builder:
                 self._reject(line, row, (place, metric), error.code, str(error))
                 continue
             if value is None:
-                self._chunk.empty += 1
+                self._empty += 1
                 continue
-            times, values, lines = self._readings[metric]
-            times.append(time)
-            values.append(value)
-            lines.append(line)
-            self._booleans[metric] += value is True or value is False
+            run = self._runs[metric]
+            run.times.append(time)
+            run.values.append(value)
+            run.lines.append(line)
             self.size += 1
         return None
 
     def finish(self) -> Chunk:
         """The rows added so far; the next ones begin a new chunk."""
-        chunk = self._chunk
-        chunk.columns = [
-            MetricColumn(
-                metric,
-                np.array(times, np.int64),
-                np.array(values, np.float64),
-                np.array(lines, np.int64),
-                self._booleans[metric],
-            )
-            for metric, (times, values, lines) in self._readings.items()
-            if times
-        ]
+        runs = {metric: run for metric, run in self._runs.items() if run.times}
+        values = [value for run in runs.values() for value in run.values]
+        boolean = np.fromiter((value is True or value is False for value in values), np.bool_, len(values))
+        columns = Columns(
+            devices=[self._device] * len(runs),
+            metrics=list(runs),
+            runs=np.array([len(run.times) for run in runs.values()], np.int64),
+            times=np.array([time for run in runs.values() for time in run.times], np.int64),
+            values=np.array(values, np.float64),
+            index=np.array([line for run in runs.values() for line in run.lines], np.int32),
+            boolean=boolean if boolean.any() else None,
+            rejections=self._rejections,
+        )
+        chunk = Chunk(columns, self._empty)
         self._start()
         return chunk
 
     def _reject(self, line: int, row: list[str], cell: tuple[int, str] | None, code: str, detail: str) -> None:
-        """One rejection of a cell, or of a whole row with all its values."""
+        """Refuse a cell, or a whole row with all its values."""
         metrics = self._layout.metrics if cell is None else (cell,)
         reading = {
             "device": self._device,
@@ -105,11 +101,14 @@ class _Builder:
             "metrics": {metric: row[place] for place, metric in metrics if place < len(row)},
         }
         where = "time" if code == "invalid_time" else f"metrics.{cell[1]}" if cell else ""
-        payload = json.dumps(reading, ensure_ascii=False)
-        self._chunk.rejections.append(
+        payload = json.dumps(reading, ensure_ascii=False)[:_PAYLOAD_CHARACTERS]
+        self._rejections.append(
             Rejection(line, where[:200], code, f"line {line}: {detail}", self._device[:200], payload, len(metrics))
         )
         self.size += 1
+
+
+_PAYLOAD_CHARACTERS = 2000
 
 
 def read_chunks(table: Table, layout: Layout, device: str, times: Times, most: int) -> Iterator[Chunk]:
@@ -119,5 +118,4 @@ def read_chunks(table: Table, layout: Layout, device: str, times: Times, most: i
         builder.add(line, row)
         if builder.size >= most:
             yield builder.finish()
-    if builder.size:
-        yield builder.finish()
+    yield builder.finish()

@@ -10,15 +10,16 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
-from iotplatform.env import Config, config
 from telemetry.simulator.courier import Courier, Tally, parts
 from telemetry.simulator.fleet import SimulatedDevice, fleet, stations
 from telemetry.simulator.link import Link
 from telemetry.simulator.register import FleetKeyring
 
+platform = settings.PLATFORM
 _REPORT_SECONDS = 30
 _MOST_CONNECTIONS = 4
 _STOPS = {signal.SIGTERM, signal.SIGINT}
@@ -32,18 +33,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--devices", type=_at_least(int, 1), default=config.simulator_devices, help="default: %(default)s"
+            "--devices", type=_at_least(int, 1), default=platform.simulator_devices, help="default: %(default)s"
         )
         parser.add_argument(
             "--rate",
             type=_at_least(float, 0.001),
-            default=config.simulator_rate,
+            default=platform.simulator_rate,
             help="values per second over the whole fleet, default: %(default)s",
         )
         parser.add_argument("--seed", type=int, default=1, help="same seed, same values; default: %(default)s")
-        parser.add_argument(
-            "--url", default=_local_url(config), help="where the platform listens, default: %(default)s"
-        )
+        parser.add_argument("--url", default=_local_url(), help="where the platform listens, default: %(default)s")
         parser.add_argument(
             "--connections", type=int, choices=range(1, _MOST_CONNECTIONS + 1), default=None, help="default: by size"
         )
@@ -80,7 +79,7 @@ class Command(BaseCommand):
         said = ""
         while True:
             try:
-                return FleetKeyring(devices, config.run_dir / "simulator-key", self._say)
+                return FleetKeyring(devices, platform.run_dir / "simulator-key", self._say)
             except DatabaseError as error:
                 if str(error) != said:
                     said = str(error)
@@ -139,10 +138,10 @@ def _connections(rate: float) -> int:
     return min(_MOST_CONNECTIONS, 1 + int(rate // 500))
 
 
-def _local_url(config: Config) -> str:
+def _local_url() -> str:
     """Where this machine reaches a server bound to HOST and PORT."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.host, config.host)  # noqa: S104 - names it, binds nothing
-    return f"http://{host}:{config.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(platform.host, platform.host)  # noqa: S104 - names it, binds nothing
+    return f"http://{host}:{platform.port}"
 
 
 def _at_least(kind: type[Number], low: Number) -> Callable[[str], Number]:

@@ -33,14 +33,17 @@ def readings_of(path: Path, **options: object) -> dict[str, list[tuple[str, floa
     """Metric to its (time as ISO in UTC, value)."""
     found: dict[str, list[tuple[str, float]]] = {}
     for chunk in chunks_of(path, **options):
-        for column in chunk.columns:
-            pairs = zip(column.times.tolist(), column.values.tolist(), strict=True)
-            found.setdefault(column.metric, []).extend((iso(time), value) for time, value in pairs)
+        columns, start = chunk.columns, 0
+        for metric, length in zip(columns.metrics, columns.runs.tolist(), strict=True):
+            rows = slice(start, start + length)
+            pairs = zip(columns.times[rows].tolist(), columns.values[rows].tolist(), strict=True)
+            found.setdefault(metric, []).extend((iso(time), value) for time, value in pairs)
+            start += length
     return found
 
 
 def rejections_of(path: Path, **options: object) -> list[Rejection]:
-    return [rejection for chunk in chunks_of(path, **options) for rejection in chunk.rejections]
+    return [rejection for chunk in chunks_of(path, **options) for rejection in chunk.columns.rejections]
 
 
 def iso(time_us: int) -> str:

@@ -47,7 +47,8 @@ def test_columns_of_numbers_are_metrics_and_text_and_row_numbers_are_not(tmp_pat
     assert readings == {"temp": TWO, "open": [(TWO[0][0], 1.0), (TWO[1][0], 0.0)], "rpm": [(TWO[1][0], 900.0)]}
     (chunk,) = chunks_of(written(tmp_path, content))
     assert chunk.empty == 1
-    assert {column.metric: column.booleans for column in chunk.columns} == {"temp": 0, "open": 2, "rpm": 0}
+    assert chunk.columns.metrics == ["temp", "open", "rpm"]
+    assert chunk.columns.boolean.tolist() == [False, False, True, True, False]
 
 
 def test_a_column_called_value_is_the_value(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_rejections_name_their_line_and_carry_the_reading_as_it_was_written(tmp_
 
 def test_a_file_is_read_in_chunks_and_nothing_is_lost_between_them() -> None:
     chunks = chunks_of(NAB / "machine_temperature_system_failure.csv", most=1000)
-    assert [len(chunk) for chunk in chunks] == [1000] * 22 + [695]
-    values = [value for chunk in chunks for column in chunk.columns for value in column.values]
+    assert [len(chunk.columns) for chunk in chunks] == [1000] * 22 + [695]
+    values = [value for chunk in chunks for value in chunk.columns.values]
     assert (min(values), max(values)) == (pytest.approx(2.0847, abs=1e-4), pytest.approx(108.5105, abs=1e-4))
-    assert chunks[-1].columns[0].lines[-1] == 22_696
+    assert chunks[-1].columns.index[-1] == 22_696
