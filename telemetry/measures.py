@@ -94,7 +94,7 @@ drain_seconds = Histogram("iot_drain_seconds", "Time of one drain, from reading 
 drain_readings = Histogram("iot_drain_readings", "Readings in one drain.", buckets=_COUNTS)
 ingest_latency_seconds = Histogram(
     "iot_ingest_latency_seconds",
-    "From the arrival of a request to the commit of its readings; one observation per log entry.",
+    "From the arrival of a request to the commit of its readings; of a sample of log entries.",
     buckets=_FAST,
 )
 drain_errors = Counter(

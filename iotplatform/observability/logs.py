@@ -124,7 +124,9 @@ class _NamesProcess:
 
 def _route_standard_library(shared: list[Processor], last: list[Processor], level: int) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        # `extra={…}` is how code that knows nothing of structlog gives its facts.
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -147,8 +149,9 @@ def _to_json(event: Any, **kw: Any) -> str:
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        return sys.__excepthook__(kind, error, trace)
-    return structlog.get_logger(__name__).critical("process ends by an error", exc_info=(kind, error, trace))
+        sys.__excepthook__(kind, error, trace)
+    else:
+        structlog.get_logger(__name__).critical("process ends by an error", exc_info=(kind, error, trace))
 
 
 def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:

@@ -69,7 +69,7 @@ def claim(folder: str | Path | None, name: str) -> None:
     _process = process = _Process(path, name)
     process.announce()
     os.register_at_fork(after_in_child=process.forked)
-    values.ValueClass = values.MultiProcessValue(lambda: process.identity)
+    values.ValueClass = values.MultiProcessValue(lambda: process.identity)  # type: ignore[no-untyped-call]
     with _locked(path):
         fold_dead(path)
 
@@ -83,7 +83,8 @@ class SharedMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         with _locked(self._folder):
             fold_dead(self._folder)
-            merged: Iterable[Metric] = MultiProcessCollector.merge([str(path) for path in self._folder.glob("*.db")])
+            files = [str(path) for path in self._folder.glob("*.db")]
+            merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
             return merged
 
 
@@ -104,9 +105,10 @@ def fold_dead(folder: Path) -> list[str]:
 
 
 def _add(source: Path, target: Path) -> None:
-    total: Any = MmapedDict(str(target))
+    total: Any = MmapedDict(str(target))  # type: ignore[no-untyped-call]
     try:
-        for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(source)):
+        found: Any = MmapedDict.read_all_values_from_file(str(source))  # type: ignore[no-untyped-call]
+        for key, value, timestamp, _ in found:
             total.write_value(key, total.read_value(key)[0] + value, timestamp)
     finally:
         total.close()

@@ -53,7 +53,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _registry() -> CollectorRegistry:
     folder = settings.PLATFORM.multiprocess_metrics_dir
     registry = CollectorRegistry()
-    registry.register(SharedMetrics(folder) if folder else REGISTRY)  # type: ignore[arg-type]
+    registry.register(SharedMetrics(folder) if folder else REGISTRY)
     registry.register(ServerMetrics())
     return registry
 
@@ -69,7 +69,7 @@ def _may_read(request: HttpRequest) -> bool:
 def client_address(request: HttpRequest, trusted_proxies: str) -> str:
     """Who asked: the peer, or where that is one of TRUSTED_PROXIES, the last one it names that is not."""
     proxies = _networks(trusted_proxies)
-    address = request.META.get("REMOTE_ADDR", "")
+    address: str = request.META.get("REMOTE_ADDR", "")
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     while _among(address, proxies) and forwarded:
         address = forwarded.pop().strip() or address

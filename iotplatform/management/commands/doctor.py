@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
@@ -26,6 +26,6 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(as_json(findings))
         else:
-            show(findings, self.stdout._out)
+            show(findings, cast(IO[str], self.stdout))
         if not is_well(findings):
             sys.exit(1)
