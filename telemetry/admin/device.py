@@ -180,11 +180,15 @@ class DeviceAdmin(ModelAdmin):
         description="Hand out a key",
         url_path="hand-out-key",
         icon="key",
-        permissions=["telemetry.add_devicekey"],
+        # By method, not by name: the kit looks names up in the database, which on first migrate has no tables yet.
+        permissions=["hand_out_key"],
         variant=ActionVariant.PRIMARY,
     )
     def hand_out_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:telemetry_devicekey_add", query={"device": object_id}))
+
+    def has_hand_out_key_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("telemetry.add_devicekey")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Keys and series go with their device: that takes no permission of its own."""

@@ -21,8 +21,9 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from telemetry.admin.ages import ago
+from telemetry.intake.accept import Unavailable
 from telemetry.models import QuarantinedReading, QuarantineDropped
-from telemetry.quarantine.claims import AlreadyResolved, NotAccepted, discard, replay_once
+from telemetry.quarantine.claims import AlreadyResolved, RefusedAgain, discard, replay_once
 
 __all__ = ["QuarantinedReadingAdmin"]
 
@@ -136,10 +137,13 @@ class QuarantinedReadingAdmin(ModelAdmin):
             try:
                 replay_once(row, None, request.user)
                 accepted += 1
-            except NotAccepted:
+            except RefusedAgain:
                 refused += 1
             except AlreadyResolved:
                 continue  # somebody else was faster
+            except Unavailable as error:
+                messages.error(request, f"The rest waits on: {error}")
+                break
         messages.success(request, f"{accepted} readings replayed.")
         if refused:
             messages.warning(request, f"{refused} were refused again: open one, correct it, and replay it.")
@@ -175,12 +179,15 @@ class QuarantinedReadingAdmin(ModelAdmin):
         except AlreadyResolved as error:
             messages.error(request, str(error))
             return True
-        except NotAccepted as error:
-            for problem in error.outcome["errors"]:
-                form.add_error("payload", f"{problem['field']}: {problem['detail']}")
+        except RefusedAgain as error:
+            for refused in error.errors:
+                form.add_error("payload", ": ".join(filter(None, (refused["field"], refused["detail"]))))
+            return False
+        except Unavailable as error:
+            form.add_error(None, f"Nothing was replayed, try again shortly: {error}")
             return False
         self.log_change(request, row, "Replayed.")
-        messages.success(request, f"Accepted: {outcome['accepted']} values. Receipt {outcome['receipt']}")
+        messages.success(request, f"Accepted: {outcome['accepted']} values. They will be stored within seconds.")
         return True
 
     def _discarded(self, request: HttpRequest, row: QuarantinedReading) -> HttpResponse:

@@ -38,7 +38,7 @@ class DeviceSerializer(StrictSerializer):
         allow_null=True,
         help_text="Path of its group.",
     )
-    parent = NamedField(
+    parent: Any = NamedField(
         "device",
         "devices",
         slug_field="name",
@@ -90,8 +90,7 @@ class DeviceSerializer(StrictSerializer):
 
     @extend_schema_field(serializers.ChoiceField(DeviceState.choices))
     def get_state(self, device: Any) -> str:
-        now = self.context.setdefault("now", timezone.now())
-        return str(state_of(device.enabled, _last_seen(device), device.expected_interval, now))
+        return str(state_of(device.enabled, _last_seen(device), device.expected_interval, timezone.now()))
 
     def validate_parent(self, parent: Device | None) -> Device | None:
         if parent is not None and self.instance is not None and parent.pk == self.instance.pk:

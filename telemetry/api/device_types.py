@@ -37,7 +37,7 @@ class MetricSerializer(StrictSerializer):
 class DeviceTypeSerializer(StrictSerializer):
     """PATCH and PUT replace the list of metrics as a whole; those of the same name keep their identity."""
 
-    metrics = MetricSerializer(many=True, required=False, max_length=MAX_METRICS)
+    metrics = MetricSerializer(many=True, required=False, max_length=MAX_METRICS)  # type: ignore[call-arg]
 
     class Meta:
         model = DeviceType

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.generics import ListCreateAPIView, RetrieveUpdateDestroyAPIView
+from rest_framework.generics import GenericAPIView, ListCreateAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.request import Request
 
 from telemetry.api import parameters
@@ -29,7 +29,7 @@ _FILTERS = [
 ]
 
 
-class DeviceQueries:
+class DeviceQueries(GenericAPIView):
     """What both views share."""
 
     queryset = Device.objects.all()
@@ -55,7 +55,7 @@ class DeviceList(DeviceQueries, ListCreateAPIView):
         """Register a device."""
         return super().post(request, *args, **kwargs)
 
-    def filter_queryset(self, queryset: QuerySet[Device]) -> QuerySet[Device]:
+    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
         request = self.request
         if term := parameters.text(request, "q"):
             queryset = queryset.filter(
@@ -82,7 +82,7 @@ class DeviceDetail(DeviceQueries, RetrieveUpdateDestroyAPIView):
     """One device, by its name."""
 
     def get_object(self) -> Device:
-        device = find(self.get_queryset(), "device", name=self.kwargs["name"])
+        device: Device = find(self.get_queryset(), "device", name=self.kwargs["name"])
         self.check_object_permissions(self.request, device)
         return device
 

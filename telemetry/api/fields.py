@@ -69,10 +69,12 @@ class NamedField(serializers.SlugRelatedField):
         return known
 
     def _find(self, name: str) -> models.Model | None:
+        queryset: Any = self.get_queryset()
         try:
-            return self.get_queryset().filter(**{self.slug_field: name}).first()
+            found: models.Model | None = queryset.filter(**{self.slug_field: name}).first()
         except UnicodeEncodeError:  # half of a surrogate pair: no stored name has it
             return None
+        return found
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}, "example": {"site": "north"}})

@@ -26,10 +26,10 @@ class _KeyListView(ListCreateAPIView):
 
     def issue(self, request: Request, **scope: Any) -> Response:
         """Make a key and answer with its secret, this once."""
-        serializer = self.get_serializer(data=request.data)
+        serializer: Any = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         key = serializer.save(created_by=request.user, **scope)
-        shown = IssuedKeySerializer(key, context=self.get_serializer_context() | {"token": serializer.token})
+        shown = IssuedKeySerializer(key, context={"token": serializer.token})
         response = Response(shown.data, status.HTTP_201_CREATED)
         response["Cache-Control"] = "no-store"
         return response

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as FieldError
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -29,7 +29,7 @@ class CursorPagination(BasePagination):
     A cursor is the base64url JSON array [true if it goes forward, value of the field next to the page].
     """
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self._url = request.build_absolute_uri()
         ordering: str = view.cursor_field
         self._field = ordering.removeprefix("-")

@@ -12,13 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telemetry.api import parameters
-from telemetry.api.errors import Conflict
+from telemetry.api.errors import Conflict, Unavailable
 from telemetry.api.fields import StrictSerializer
 from telemetry.api.lookups import find_numbered
 from telemetry.api.permissions import ChangePermission
 from telemetry.api.problems import phrase, problem_response
+from telemetry.intake import accept
 from telemetry.models import QuarantinedReading
-from telemetry.quarantine.claims import AlreadyResolved, NotAccepted, discard, replay_once
+from telemetry.quarantine.claims import AlreadyResolved, RefusedAgain, discard, replay_once
 
 __all__ = ["QuarantineDetail", "QuarantineDiscard", "QuarantineList", "QuarantineReplay"]
 
@@ -33,7 +34,7 @@ _FILTERS = [
 
 
 class QuarantinedReadingSerializer(StrictSerializer):
-    resolved_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    resolved_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True)
 
     class Meta:
         model = QuarantinedReading
@@ -66,7 +67,7 @@ class ReplayedSerializer(serializers.Serializer):
     accepted = serializers.IntegerField()
     rejected = serializers.IntegerField()
     receipt = serializers.CharField(allow_null=True)
-    errors = serializers.ListField(child=serializers.DictField())
+    errors: Any = serializers.ListField(child=serializers.DictField())
 
 
 class QuarantineList(ListAPIView):
@@ -80,7 +81,7 @@ class QuarantineList(ListAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
-    def filter_queryset(self, queryset: QuerySet[QuarantinedReading]) -> QuerySet[QuarantinedReading]:
+    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
         request = self.request
         wanted = {
             "device": parameters.text(request, "device"),
@@ -92,11 +93,11 @@ class QuarantineList(ListAPIView):
         return queryset.filter(**{name: value for name, value in wanted.items() if value is not None})
 
 
-class _OneReading:
+class _OneReading(GenericAPIView):
     queryset = QuarantinedReading.objects.select_related("resolved_by")
 
     def get_object(self) -> QuarantinedReading:
-        row: QuarantinedReading = find_numbered(self.queryset.all(), "quarantined reading", self.kwargs["id"])
+        row: QuarantinedReading = find_numbered(self.get_queryset(), "quarantined reading", self.kwargs["id"])
         return row
 
 
@@ -106,7 +107,7 @@ class QuarantineDetail(_OneReading, RetrieveAPIView):
     serializer_class = QuarantinedReadingSerializer
 
 
-class QuarantineReplay(_OneReading, GenericAPIView):
+class QuarantineReplay(_OneReading):
     """Send a refused reading through intake again."""
 
     serializer_class = ReplaySerializer
@@ -117,16 +118,18 @@ class QuarantineReplay(_OneReading, GenericAPIView):
         row = self.get_object()
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        payload = serializer.validated_data.get("payload")
         try:
-            return Response(replay_once(row, serializer.validated_data.get("payload"), request.user))
+            return Response(replay_once(row, payload, request.user))
         except AlreadyResolved as error:
             raise Conflict(str(error)) from error
-        except NotAccepted as error:
-            detail = "Nothing in it could be accepted; it waits on. Send a corrected `payload`, or discard it."
-            return problem_response(400, phrase(400), detail, error.outcome["errors"])
+        except RefusedAgain as error:
+            return problem_response(400, phrase(400), str(error), error.errors)
+        except accept.Unavailable as error:
+            raise Unavailable(f"Nothing was replayed, try again shortly: {error}") from error
 
 
-class QuarantineDiscard(_OneReading, GenericAPIView):
+class QuarantineDiscard(_OneReading):
     """Give a refused reading up. Its row is kept for the retention time of the quarantine."""
 
     serializer_class = QuarantinedReadingSerializer

@@ -9,14 +9,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from telemetry.models import QuarantinedReading
 from telemetry.quarantine.replay import replay
 
-__all__ = ["AlreadyResolved", "NotAccepted", "discard", "replay_once"]
+__all__ = ["AlreadyResolved", "RefusedAgain", "discard", "replay_once"]
 
 LEASE = timedelta(seconds=60)
 _State = QuarantinedReading.State
@@ -26,30 +25,28 @@ class AlreadyResolved(Exception):
     """Somebody replayed or discarded the row before, or is at it just now. The message says which."""
 
 
-class NotAccepted(Exception):
-    """A replayed reading was refused again; the row waits on. `outcome` is what the intake answered."""
+class RefusedAgain(Exception):
+    """Not all of a replayed reading was accepted. Its row waits on, for what was refused stands nowhere else."""
 
-    def __init__(self, outcome: dict[str, Any]) -> None:
-        super().__init__("Nothing in this reading could be accepted.")
-        self.outcome = outcome
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__("It was refused again, and waits on: send it corrected, or discard it.")
+        self.errors = errors
 
 
-def replay_once(row: QuarantinedReading, payload: dict[str, Any] | None, user: AbstractBaseUser) -> dict[str, Any]:
-    """Send the reading (or a corrected one) through intake again: `{"accepted", "rejected", "receipt", "errors"}`.
+def replay_once(row: QuarantinedReading, payload: dict[str, Any] | None, user: Any) -> dict[str, Any]:
+    """Send the reading (or a corrected one, in the JSON form of POST /readings) through intake again.
 
-    Raises AlreadyResolved, NotAccepted, and whatever the log raises while it is down; the row waits on then.
+    Answers as POST /readings does: `{"accepted", "rejected", "receipt", "errors"}`. Raises AlreadyResolved and
+    RefusedAgain, and Unavailable while the log or the database is down; the row waits on then.
     """
     now = timezone.now()
     if not _claimable(now).filter(pk=row.pk).update(resolved_at=now, resolved_by=user):
-        row.refresh_from_db()
-        raise AlreadyResolved(
-            f"This was {row.state} already." if row.state != _State.WAITING else "Somebody is replaying it now."
-        )
+        raise AlreadyResolved(_why_not(row))
     claim = QuarantinedReading.objects.filter(pk=row.pk, state=_State.WAITING, resolved_at=now)
     try:
         outcome = replay(row, payload, user)
-        if not outcome["accepted"]:
-            raise NotAccepted(outcome)
+        if outcome["rejected"] or not outcome["accepted"]:
+            raise RefusedAgain(outcome["errors"])
     except BaseException:
         claim.update(resolved_at=None, resolved_by=None)
         raise
@@ -57,7 +54,7 @@ def replay_once(row: QuarantinedReading, payload: dict[str, Any] | None, user: A
     return outcome
 
 
-def discard(rows: QuerySet[QuarantinedReading], user: AbstractBaseUser) -> int:
+def discard(rows: QuerySet[QuarantinedReading], user: Any) -> int:
     """Discard those of the rows that wait, and say how many that were."""
     now = timezone.now()
     waiting = _claimable(now).filter(pk__in=rows.order_by().values("pk"))
@@ -67,3 +64,10 @@ def discard(rows: QuerySet[QuarantinedReading], user: AbstractBaseUser) -> int:
 def _claimable(now: datetime) -> QuerySet[QuarantinedReading]:
     free = Q(resolved_at=None) | Q(resolved_at__lt=now - LEASE)
     return QuarantinedReading.objects.filter(free, state=_State.WAITING)
+
+
+def _why_not(row: QuarantinedReading) -> str:
+    row.refresh_from_db(fields=["state"])
+    if row.state == _State.WAITING:
+        return "Somebody is replaying this just now."
+    return f"This was {row.state} already."
