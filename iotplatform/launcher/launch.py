@@ -139,9 +139,10 @@ class Launch:
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup means it
-                loop.add_signal_handler(signum, self._ask_to_stop)
+        for signum in (signal.SIGINT, signal.SIGTERM):  # SIGINT too where a script's "&" has made it ignored
+            loop.add_signal_handler(signum, self._ask_to_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
+            loop.add_signal_handler(signal.SIGHUP, self._ask_to_stop)
 
     def _ask_to_stop(self) -> None:
         now = time.monotonic()
