@@ -53,7 +53,14 @@ app.conf.update(
     beat_schedule_filename=str(config.run_dir / "beat-schedule"),
     timezone="UTC",
 )
-app.autodiscover_tasks(["iotplatform", "telemetry"])
+app.autodiscover_tasks(["iotplatform"])
+
+
+@app.on_after_finalize.connect
+def _schedule(sender: Celery, **_: Any) -> None:
+    from iotplatform.tasks import beat_schedule
+
+    sender.conf.beat_schedule = beat_schedule()
 
 
 @setup_logging.connect

@@ -1,18 +1,13 @@
-"""Every Celery queue and task name, declared once."""
+"""Every Celery queue, declared once, and which worker consumes it."""
 
 from __future__ import annotations
 
-#: Everything that is not a drain: sweeps, retention, purges, flushes.
+from telemetry.log.wake import DRAIN_TASK, drain_queue
+
+#: Everything that is not a drain: partitions, retention, purges, flushes.
 DEFAULT_QUEUE = "default"
 
-#: "Drain shard N": carries no readings, only the shard's number.
-DRAIN_TASK = "iotplatform.pipeline.drain"
-SWEEP_TASK = "iotplatform.pipeline.sweep"
-
-
-def drain_queue(shard: int) -> str:
-    """The queue of one shard's drains. Its consumer keeps what the shard needs in memory."""
-    return f"drain-{shard}"
+__all__ = ["DEFAULT_QUEUE", "DRAIN_TASK", "drain_queue", "drain_queues"]
 
 
 def drain_queues(shards: int, workers: int) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from telemetry.api import device_types, devices, groups, keys, quarantine, tokens
+from telemetry.api import device_types, devices, groups, keys, quarantine, receipts, tokens
 from telemetry.api.readings import LatestView
 from telemetry.gateways import http
 
@@ -13,7 +13,7 @@ app_name = "api"
 
 urlpatterns = [
     path("readings", http.readings, name="readings"),
-    path("receipts/<str:receipt>", http.receipt, name="receipt"),
+    path("receipts/<str:receipt>", receipts.ReceiptView.as_view(), name="receipt"),
     path("devices", devices.DeviceList.as_view(), name="devices"),
     path("devices/<str:name>", devices.DeviceDetail.as_view(), name="device"),
     path("devices/<str:name>/latest", LatestView.as_view(), name="latest"),

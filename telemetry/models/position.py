@@ -28,6 +28,9 @@ class ShardPosition(models.Model):
     segment = models.CharField(max_length=60, default="", db_default="")
     stored = models.CharField(max_length=42, default="0-0", db_default="0-0")
     judged = models.CharField(max_length=42, default="0-0", db_default="0-0")
+    #: Bytes of the shard's log up to those two entries.
+    stored_offset = models.BigIntegerField(default=0, db_default=0)
+    judged_offset = models.BigIntegerField(default=0, db_default=0)
     #: Bumped by whoever deletes devices of this shard while holding the row: a drain then forgets its series.
     series_epoch = models.IntegerField(default=0, db_default=0)
     stored_readings = models.BigIntegerField(default=0, db_default=0)

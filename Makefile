@@ -1,0 +1,52 @@
+# Everything starts here. Needs Python >= 3.11, git and make; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup setup-dev run test test-slow lint soak bench clean
+
+help:
+	@echo "make run         start the platform (servers included), stop with Ctrl-C"
+	@echo "make test        linters, types, tests"
+	@echo "make test-slow   what takes longer"
+	@echo "make bench       benchmarks (ONLY=P1,P2 for some)"
+	@echo "make soak        the fault suite with all its rounds"
+	@echo "make clean       remove .venv and caches; .run/ (the data) stays"
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make run PYTHON=/path/to/python3")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+run: setup
+	@exec $(BIN)/python -m iotplatform.launcher
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup-dev
+	$(BIN)/python -m pytest -m slow
+
+soak: setup-dev
+	$(BIN)/python -m tests.soak
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis static-root
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,119 @@
+"""Celery's tasks: each one call into the code that does it, and when beat runs it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+from django.db import close_old_connections
+
+from iotplatform.env import config
+from iotplatform.pipeline import ShardDrain
+from telemetry import upkeep
+from telemetry.database import connect
+from telemetry.last_seen import write_last_seen
+from telemetry.log import keys
+from telemetry.log.entries import LogError
+from telemetry.log.redis_streams import RedisLog
+from telemetry.log.wake import DRAIN_TASK, drain_queue, wake
+from thresholds.judge import NoThresholds
+
+logger = logging.getLogger(__name__)
+
+#: A drain gives way to the worker's other shards after this many seconds, and asks for another.
+_TURN_SECONDS = 0.25
+_HEARTBEAT_SECONDS = 15
+
+_local = threading.local()
+
+
+def _log() -> RedisLog:
+    if not hasattr(_local, "log"):
+        _local.log = RedisLog(settings.SERVERS["redis_url"], config.redis_timeout_seconds)
+    return _local.log  # type: ignore[no-any-return]
+
+
+def _shard_drain(shard: int) -> ShardDrain:
+    """This worker's drain of a shard, kept so that its frontier stays warm."""
+    if not hasattr(_local, "drains"):
+        _local.drains = {}
+    if shard not in _local.drains:
+        _local.drains[shard] = ShardDrain(shard, _log(), NoThresholds(), config, lambda: connect(autocommit=True))
+    return _local.drains[shard]  # type: ignore[no-any-return]
+
+
+@shared_task(name=DRAIN_TASK)
+def drain(shard: int) -> None:
+    """Drain a shard until nothing waits, or its turn is over."""
+    log = _log()
+    # The flag goes first: whatever is appended from now on asks for a drain of its own.
+    log.call(
+        lambda client: client.pipeline(transaction=False)
+        .delete(keys.drain_flag(shard))
+        .set(keys.worker(config.process_name), int(time.time()), ex=_HEARTBEAT_SECONDS)
+        .execute()
+    )
+    drain_of_shard = _shard_drain(shard)
+    end = time.monotonic() + _TURN_SECONDS
+    more = True
+    while more and time.monotonic() < end:
+        more = drain_of_shard.drain().more
+    if more:
+        wake(shard)
+
+
+@shared_task(name="iotplatform.tasks.flush_last_seen")
+def flush_last_seen() -> None:
+    _heartbeat()
+    write_last_seen(_log())
+
+
+@shared_task(name="iotplatform.tasks.keep_ranges")
+def keep_ranges() -> None:
+    """Partitions ahead of time, retention, compression."""
+    upkeep.keep_ranges(config)
+
+
+@shared_task(name="iotplatform.tasks.prune")
+def prune() -> None:
+    """What is older than its time to be kept."""
+    upkeep.prune(config)
+
+
+@shared_task(name="iotplatform.tasks.purge_deleted")
+def purge_deleted() -> None:
+    """Readings of deleted devices."""
+    upkeep.purge_deleted()
+
+
+def _heartbeat() -> None:
+    close_old_connections()
+    try:
+        name = keys.worker(config.process_name)
+        _log().call(lambda client: client.set(name, int(time.time()), ex=_HEARTBEAT_SECONDS))
+    except LogError as error:
+        logger.warning("heartbeat_failed", extra={"error": str(error)})
+
+
+def beat_schedule() -> dict[str, dict[str, Any]]:
+    """What beat runs, and how often. A run that waited longer than its interval is dropped: the next one does it."""
+    schedule: dict[str, dict[str, Any]] = {}
+    for shard in range(config.shards):
+        schedule[f"sweep-{shard}"] = {
+            "task": DRAIN_TASK,
+            "schedule": config.sweep_seconds,
+            "args": [shard],
+            "options": {"queue": drain_queue(shard), "expires": config.sweep_seconds},
+        }
+    for name, seconds in (
+        ("flush_last_seen", float(config.last_seen_flush_seconds)),
+        ("keep_ranges", 600.0),
+        ("prune", 600.0),
+        ("purge_deleted", 30.0),
+    ):
+        schedule[name] = {"task": f"iotplatform.tasks.{name}", "schedule": seconds, "options": {"expires": seconds}}
+    return schedule

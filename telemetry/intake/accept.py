@@ -1,0 +1,199 @@
+"""accept(): what every gateway calls with a decoded request. Afterwards each value is in the log, or refused with a reason
+that is in the log as well (the drain writes it to the quarantine)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from numpy.typing import NDArray
+
+from telemetry import measures
+from telemetry.intake.batch import Batch, Columns, Int64, Rejection
+from telemetry.intake.process import Process, process
+from telemetry.intake.resolve import Resolved, resolve
+from telemetry.intake.validate import (
+    Window,
+    explain_time,
+    explain_value,
+    fill_times,
+    outside_range,
+    outside_window,
+)
+from telemetry.log.entries import Append, Appended, LogError
+from telemetry.log.payload import Payload
+from telemetry.log.wake import wake
+from telemetry.receipts import Receipt, ReceiptEntry
+from telemetry.registry import KeyEntry
+from telemetry.registry.registry import RegistryStale
+from telemetry.timeseries.engine import EARLIEST, MICROSECONDS_PER_DAY
+
+__all__ = ["Accepted", "Sender", "Unavailable", "accept"]
+
+
+class Unavailable(Exception):
+    """Nothing was taken: the log or the database is down, or the log is full. To be sent again later."""
+
+    retry_after = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, and how. ``key`` None is the platform itself (imports, replays): it may write for every device."""
+
+    key: KeyEntry | None = None
+    #: Readings of any age, back to the raw retention.
+    backfill: bool = False
+    judge: bool = True
+    request_id: str = ""
+    idempotency_key: str = ""
+    #: Whether what is refused goes to quarantine; not again where it comes from there.
+    quarantine: bool = True
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What became of a request. ``receipt`` is None where nothing of it was accepted."""
+
+    accepted: int
+    rejected: int
+    receipt: Receipt | None
+    errors: list[Rejection] = field(default_factory=list)
+
+
+def accept(columns: Columns, sender: Sender, now: int) -> Accepted:
+    """Take what can be taken of a decoded request. ``now`` is the time of receipt, µs since 1970.
+
+    When this returns, what was accepted is on the log's disk. Raises Unavailable.
+    """
+    here = process()
+    try:
+        here.require_ready()
+        _fill_devices(columns, sender.key)
+        fill_times(columns, now)
+        resolved = resolve(columns, here.registry, sender.key, settings.PLATFORM.max_series_per_device)
+        batch, shards, rejections = _check(columns, resolved, _window(sender, now))
+        rejections = [*columns.rejections, *rejections]
+        appended, receipt = _append(here, batch, shards, rejections, sender, now)
+    except (LogError, RegistryStale, DatabaseError, InterfaceError) as error:
+        raise Unavailable(str(error) or "the database does not answer") from error
+    for shard in appended.wake:
+        wake(shard)
+    _measure(receipt, rejections)
+    return Accepted(receipt.accepted, receipt.rejected, receipt if receipt.accepted else None, rejections)
+
+
+def _fill_devices(columns: Columns, key: KeyEntry | None) -> None:
+    """Readings without a device are the key's own device's."""
+    if key is not None and key.device_name is not None and None in columns.devices:
+        columns.devices = [key.device_name if name is None else name for name in columns.devices]
+
+
+def _window(sender: Sender, now: int) -> Window:
+    """Event times that this sender may send now."""
+    platform = settings.PLATFORM
+    oldest = EARLIEST
+    if platform.raw_retention_days:
+        oldest = now - platform.raw_retention_days * MICROSECONDS_PER_DAY
+    if not sender.backfill:
+        oldest = max(oldest, now - platform.max_age_days * MICROSECONDS_PER_DAY)
+    return Window(oldest, now + platform.max_future_seconds * 1_000_000)
+
+
+def _check(
+    columns: Columns, resolved: Resolved, window: Window
+) -> tuple[Batch, NDArray[np.int32], list[Rejection]]:
+    """The rows that can be accepted, with the shard of each, and why the others cannot."""
+    table, rejections = resolved.table, resolved.rejections
+    slots = columns.spread(resolved.slots)
+    if not rejections:  # the usual case: every name is known
+        keep = None
+    else:
+        keep = slots >= 0
+    known = np.maximum(slots, 0)
+    faulty = outside_window(columns.times, window)
+    if faulty is not None:
+        faulty &= slots >= 0
+        rejections += [explain_time(columns, row, window) for row in np.flatnonzero(faulty).tolist()]
+        keep = ~faulty if keep is None else keep & ~faulty
+    if len(slots):
+        low, high = table.low[known], table.high[known]
+        faulty = outside_range(columns.values, low, high)
+        if faulty is not None:
+            faulty &= keep if keep is not None else True
+            names = columns.spread(np.arange(len(columns.metrics)))
+            rejections += [
+                explain_value(columns, row, columns.metrics[names[row]], low[row], high[row])
+                for row in np.flatnonzero(faulty).tolist()
+            ]
+            keep = ~faulty if keep is None else keep & ~faulty
+    batch = Batch(table.series[known], columns.times, columns.values)
+    shards = table.shard[known]
+    return (batch, shards, rejections) if keep is None else (batch.at(keep), shards[keep], rejections)
+
+
+def _append(
+    here: Process, batch: Batch, shards: NDArray[np.int32], rejections: list[Rejection], sender: Sender, now: int
+) -> tuple[Appended, Receipt]:
+    """Write one entry a shard to the log, all or none; refusals ride with the first."""
+    key_id = sender.key.id if sender.key else 0
+    kept = here.gate.admit(rejections) if rejections and sender.quarantine else []
+    entries: list[tuple[int, bytes]] = []
+    counts: list[int] = []
+    for shard, part in _by_shard(batch, shards) or [(key_id % here.registry.shards, batch)]:
+        payload = Payload(part, now, here.registry.epoch, key_id, sender.judge, sender.backfill, sender.request_id, kept)
+        entries.append((shard, payload.encode()))
+        counts.append(len(part))
+        kept = []
+    rejected = sum(refused.count for refused in rejections)
+    described = ",".join(f"{shard}:{count}" for (shard, _), count in zip(entries, counts, strict=True))
+    idempotency = ""
+    if sender.idempotency_key:
+        idempotency = hashlib.sha256(f"{key_id}:{sender.idempotency_key}".encode()).hexdigest()
+    note = f"{now} {len(batch)} {rejected} {described}"
+    if not len(batch) and not (rejections and sender.quarantine):
+        return Appended("", []), Receipt(key_id, now, 0, rejected, "", ())
+    appended = here.append(Append(entries, idempotency, note))
+    if appended.repeated is not None:
+        measures.receipts_replayed.inc()
+    return appended, _receipt(key_id, appended, appended.repeated or note)
+
+
+def _by_shard(batch: Batch, shards: NDArray[np.int32]) -> list[tuple[int, Batch]]:
+    """The batch split by shard; rows keep their order."""
+    if not len(batch):
+        return []
+    found = np.flatnonzero(np.bincount(shards)).tolist()
+    if len(found) == 1:
+        return [(found[0], batch)]
+    return [(shard, batch.at(shards == shard)) for shard in found]
+
+
+def _receipt(key_id: int, appended: Appended, note: str) -> Receipt:
+    received_at, accepted, rejected, described = note.split(" ")
+    pairs: list[Any] = [pair.split(":") for pair in described.split(",")]
+    entries = tuple(
+        ReceiptEntry(int(shard), int(count), entry_id)
+        for (shard, count), entry_id in zip(pairs, appended.ids, strict=True)
+        if int(count)
+    )
+    return Receipt(key_id, int(received_at), int(accepted), int(rejected), appended.segment, entries)
+
+
+def _measure(receipt: Receipt, rejections: list[Rejection]) -> None:
+    measures.readings_accepted.inc(receipt.accepted)
+    for refused in rejections:
+        measures.readings_rejected.labels(code=refused.code).inc(refused.count)
+
+
+def accept_columns(
+    device: str, metric: str, times: Int64, values: NDArray[np.float64], *, judge: bool, now: int, request_id: str = ""
+) -> Accepted:
+    """One series' readings of any age (imports). ``times`` in µs since 1970. Raises Unavailable."""
+    runs = np.array([len(times)])
+    columns = Columns([device], [metric], runs, times, values, np.arange(len(times), dtype=np.int32))
+    return accept(columns, Sender(backfill=True, judge=judge, request_id=request_id), now)

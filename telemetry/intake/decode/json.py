@@ -1,0 +1,144 @@
+"""JSON bodies: one reading, an array of readings, or {"readings": [...]}; each plain or compact.
+
+The usual body is decoded into typed structs by msgspec and turned into columns by C loops. Whatever does not fit is read
+again by the careful decoder (json_careful), which explains each fault and keeps what is good.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, repeat
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from telemetry.intake.batch import Columns, Int64
+from telemetry.intake.decode.errors import Malformed, TooManyValues
+from telemetry.intake.decode.json_careful import decode_carefully
+from telemetry.intake.times import parse_times
+
+
+class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    metrics: dict[str, float | bool | list[float | bool | None]]
+    device: str | None = None
+    time: str | int | float | None = None
+    times: list[str | int | float] | None = None
+
+
+class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):
+    readings: list[_Item]
+
+
+_array = msgspec.json.Decoder(list[_Item])
+_object = msgspec.json.Decoder(_Item)
+_wrapped = msgspec.json.Decoder(_Wrapped)
+
+
+class _NotUniform(Exception):
+    """The body is for the careful decoder."""
+
+
+def decode_json(body: bytes, most: int) -> Columns:
+    """Decode a JSON body of at most ``most`` values. Raises Malformed and TooManyValues."""
+    try:
+        items = _items(body)
+        columns = _compact(items, most) if any(item.times is not None for item in items) else _plain(items, most)
+    except (msgspec.MsgspecError, _NotUniform, UnicodeDecodeError):
+        columns = decode_carefully(body, most)
+    if not len(columns) and not columns.rejections:
+        raise Malformed('the body holds no value; send for example {"device": "pump-7", "metrics": {"temperature": 21.5}}')
+    return columns
+
+
+def _items(body: bytes) -> list[_Item]:
+    head = body[:64].lstrip()[:1]
+    if head == b"[":
+        return _array.decode(body)
+    try:
+        return [_object.decode(body)]
+    except msgspec.ValidationError:
+        return _wrapped.decode(body).readings
+
+
+def _plain(items: list[_Item], most: int) -> Columns:
+    """Items with one time each."""
+    metrics = [item.metrics for item in items]
+    names = list(chain.from_iterable(metrics))
+    if len(names) > most:
+        raise TooManyValues(most)
+    raw: list[Any] = list(chain.from_iterable(map(dict.values, metrics)))
+    devices: list[str | None] = [item.device for item in items]
+    times, faults = parse_times([item.time for item in items])
+    if faults:
+        raise _NotUniform
+    index = np.arange(len(items), dtype=np.int32)
+    counts = list(map(len, metrics))
+    if len(names) != len(items) or set(counts) != {1}:
+        devices = list(chain.from_iterable(map(repeat, devices, counts)))
+        times = np.repeat(times, counts)
+        index = np.repeat(index, counts)
+    kinds = set(map(type, raw))
+    if list in kinds:
+        raise _NotUniform
+    boolean = np.fromiter((value is True or value is False for value in raw), np.bool_, len(raw)) if bool in kinds else None
+    return Columns(devices, names, None, times, np.array(raw, np.float64), index, boolean)
+
+
+def _compact(items: list[_Item], most: int) -> Columns:
+    """Items of which some have a list of times; the others count as lists of one."""
+    devices: list[str | None] = []
+    names: list[str] = []
+    runs: list[int] = []
+    all_times: list[Int64] = []
+    values: list[Any] = []
+    booleans: list[tuple[int, list[Any]]] = []
+    index: list[int] = []
+    total = 0
+    for place, item in enumerate(items):
+        if item.times is not None and item.time is not None:
+            raise _NotUniform
+        times, faults = parse_times([item.time] if item.times is None else item.times)
+        if faults:
+            raise _NotUniform
+        for name, given in item.metrics.items():
+            column = [given] if item.times is None else given
+            if not isinstance(column, list) or len(column) != len(times) or isinstance(column[0] if column else 0.0, list):
+                raise _NotUniform
+            if bool in set(map(type, column)):
+                booleans.append((total, column))
+            total += len(column)
+            if total > most:
+                raise TooManyValues(most)
+            devices.append(item.device)
+            names.append(name)
+            runs.append(len(column))
+            all_times.append(times)
+            values.append(np.array(column, np.float64))  # null becomes NaN, which JSON cannot say otherwise
+            index.append(place)
+    if not total:
+        return Columns([], [], None, np.empty(0, np.int64), np.empty(0), np.empty(0, np.int32))
+    flat = np.concatenate(values)
+    boolean = np.zeros(total, np.bool_) if booleans else None
+    for start, column in booleans:
+        assert boolean is not None
+        boolean[start : start + len(column)] = [value is True or value is False for value in column]
+    columns = Columns(
+        devices, names, np.array(runs), np.concatenate(all_times), flat, np.repeat(np.array(index, np.int32), runs), boolean
+    )
+    return _without_nulls(columns)
+
+
+def _without_nulls(columns: Columns) -> Columns:
+    """The compact form says "no value at this time" with null."""
+    null = np.isnan(columns.values)
+    if not null.any():
+        return columns
+    assert columns.runs is not None
+    keep = ~null
+    starts = np.concatenate(([0], np.cumsum(columns.runs)))
+    kept_before = np.concatenate(([0], np.cumsum(keep)))
+    columns.runs = np.diff(kept_before[starts])
+    columns.times, columns.values, columns.index = columns.times[keep], columns.values[keep], columns.index[keep]
+    if columns.boolean is not None:
+        columns.boolean = columns.boolean[keep]
+    return columns

@@ -1,0 +1,40 @@
+"""How much refused data of one sender is kept: a broken device must not fill the quarantine. What is not kept is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from telemetry.intake.batch import Rejection
+
+DROPPED = "dropped"
+_MOST_SENDERS = 50_000
+
+
+class QuarantineGate:
+    """Counts refusals by device (as named by the sender) and minute, in this process. Thread-safe."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+
+    def admit(self, rejections: list[Rejection]) -> list[Rejection]:
+        """Those to be kept; beyond the rate, one of code DROPPED a device that says how many were not."""
+        kept: list[Rejection] = []
+        dropped: dict[str, int] = {}
+        with self._lock:
+            minute = int(self._clock() // 60)
+            if minute != self._minute or len(self._counts) > _MOST_SENDERS:
+                self._minute, self._counts = minute, {}
+            for refused in rejections:
+                count = self._counts.get(refused.device, 0)
+                if count < self._per_minute:
+                    self._counts[refused.device] = count + 1
+                    kept.append(refused)
+                else:
+                    dropped[refused.device] = dropped.get(refused.device, 0) + refused.count
+        return kept + [Rejection(None, "", DROPPED, "", device, "", count) for device, count in dropped.items()]

@@ -1,0 +1,70 @@
+"""When devices last spoke: kept in memory by drains, handed to the log server about every second, and written to the
+table every few seconds. A row per drain and device would double the database's work."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from telemetry.log import keys
+from telemetry.log.redis_streams import RedisLog
+from telemetry.store.chunk import Chunk
+
+_WRITE = """
+INSERT INTO telemetry_devicelastseen (device_id, at)
+SELECT u.device, u.at FROM unnest(%s::bigint[], %s::timestamptz[]) AS u(device, at)
+WHERE EXISTS (SELECT 1 FROM telemetry_device d WHERE d.id = u.device)
+ON CONFLICT (device_id) DO UPDATE SET at = greatest(telemetry_devicelastseen.at, excluded.at)
+"""
+_HAND_OVER_SECONDS = 1.0
+
+
+class LastSeen:
+    """What one drain saw and has not handed over yet."""
+
+    def __init__(self) -> None:
+        self._newest: NDArray[np.int64] = np.zeros(1024, np.int64)
+        self._handed_over_at = float("-inf")
+        self._waiting = False
+
+    def note(self, devices: NDArray[np.int32], chunk: Chunk) -> None:
+        """Readings of these devices (one a row of the chunk) were stored."""
+        if not len(devices):
+            return
+        largest = int(devices.max())
+        if largest >= len(self._newest):
+            more = max(largest + 1, 2 * len(self._newest)) - len(self._newest)
+            self._newest = np.concatenate([self._newest, np.zeros(more, np.int64)])
+        received = np.array([payload.received_at for payload in chunk.payloads])[chunk.entry_of]
+        np.maximum.at(self._newest, devices, received)
+        self._waiting = True
+
+    def hand_over(self, log: RedisLog, now: float) -> None:
+        """Tell the log server, at most once a second. ``now`` on the monotonic clock."""
+        if not self._waiting or now - self._handed_over_at < _HAND_OVER_SECONDS:
+            return
+        devices = np.flatnonzero(self._newest)
+        seen = dict(zip(devices.tolist(), self._newest[devices].tolist(), strict=True))
+        log.call(lambda client: client.hset(keys.LAST_SEEN, mapping=seen))
+        self._newest[:] = 0
+        self._waiting = False
+        self._handed_over_at = now
+
+
+def write_last_seen(log: RedisLog) -> int:
+    """Move what was seen from the log server to the table; answers how many devices. Run by beat."""
+    working = f"{keys.LAST_SEEN}:writing"
+    # A crash leaves the renamed hash behind: it is written first, and only then the next one is taken.
+    log.call(lambda client: client.exists(working) or (client.exists(keys.LAST_SEEN) and client.rename(keys.LAST_SEEN, working)))
+    seen = log.call(lambda client: client.hgetall(working))
+    if not seen:
+        return 0
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    times = [epoch + timedelta(microseconds=int(at)) for at in seen.values()]
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE, [[int(device) for device in seen], times])
+    log.call(lambda client: client.delete(working))
+    return len(seen)

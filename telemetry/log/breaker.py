@@ -1,0 +1,44 @@
+"""After the log server failed, ask it again only once a second: everybody else is told at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from telemetry.log.entries import Append, Appended, LogDown
+from telemetry.log.group_commit import GroupCommit
+
+_PAUSE_SECONDS = 1.0
+
+
+class Breaker:
+    """Wraps the appending side of a log; thread-safe."""
+
+    def __init__(self, log: GroupCommit, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._healthy = True
+        self._next_try = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return not self._healthy
+
+    def append(self, request: Append) -> Appended:
+        """As GroupCommit.append; raises LogDown at once while the log is known to be down."""
+        if not self._healthy:
+            with self._lock:
+                if self._clock() < self._next_try:
+                    raise LogDown("the log server does not answer")
+                self._next_try = self._clock() + _PAUSE_SECONDS
+        try:
+            answer = self._log.append(request)
+        except LogDown:
+            with self._lock:
+                self._healthy = False
+                self._next_try = self._clock() + _PAUSE_SECONDS
+            raise
+        self._healthy = True
+        return answer

@@ -1,0 +1,47 @@
+"""Every key in the log server, declared once. Celery's are prefixed with "celery:"."""
+
+from __future__ import annotations
+
+#: Random id made together with the log. Another one means: another log.
+GENERATION = "log:generation"
+#: Layout epoch that appends check.
+EPOCH = "log:epoch"
+
+
+def stream(shard: int) -> str:
+    """The shard's stream of entries: fields s (segment), o (offset), p (payload)."""
+    return f"log:{shard}"
+
+
+def meta(shard: int) -> str:
+    """Hash: in (bytes ever appended), out (offset up to which they are stored), trimmed (last id removed)."""
+    return f"log:{shard}:meta"
+
+
+def attempts(shard: int) -> str:
+    """Hash: position → how often a drain from it was begun, and entry:<id> → how often that entry alone failed."""
+    return f"log:{shard}:attempts"
+
+
+def drain_flag(shard: int) -> str:
+    """Set while a drain message waits; expires, so that a lost message delays but never loses."""
+    return f"log:{shard}:drain"
+
+
+def idempotency(key: str) -> str:
+    """What an Idempotency-Key was answered."""
+    return f"idem:{key}"
+
+
+def idempotency_count(hour: int) -> str:
+    """How many keys were remembered in an hour."""
+    return f"idem:count:{hour}"
+
+
+#: Hash: device id → µs since 1970 of its newest reading's arrival; emptied into the table every few seconds.
+LAST_SEEN = "seen"
+
+
+def worker(name: str) -> str:
+    """Heartbeat of a worker, with a time to live."""
+    return f"iot:worker:{name}"

@@ -1,0 +1,256 @@
+"""The log on Redis Streams, one stream a shard. Only here is the log server spoken to about readings.
+
+The server keeps an append-only file that is synced before it answers, and never evicts, so an entry that was answered
+survives its crash. A *generation* is a random id made together with the log; a *segment* is one run of the log server
+within it. Every entry carries its segment, so that a log set back to an older copy is told from one that went on.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from telemetry.log import keys
+from telemetry.log.entries import (
+    START,
+    Append,
+    Appended,
+    Entry,
+    LayoutChanged,
+    LogDown,
+    LogError,
+    LogFull,
+    Reading,
+    TooManyIdempotencyKeys,
+)
+
+_APPEND = (Path(__file__).parent / "append.lua").read_text()
+_ENTRIES_A_LOOK = 2000
+T = TypeVar("T")
+
+
+def connect(url: str, timeout: float) -> redis.Redis:
+    """A client that never tries again by itself: who calls must know when the server was lost."""
+    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    if not url.startswith("unix:"):
+        options["socket_keepalive"] = True
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+
+
+class RedisLog:
+    """One connection to the log, used by one caller at a time (calls of several threads wait for each other).
+
+    Every method raises LogDown where the server does not answer within ``timeout`` seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        *,
+        epoch: int = 1,
+        most_bytes: int = 1 << 29,
+        idempotency_seconds: int = 86_400,
+        most_idempotency_keys: int = 1_000_000,
+        on_segment: Callable[[str], None] | None = None,
+    ) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._most_bytes = most_bytes
+        self._idempotency = (idempotency_seconds, most_idempotency_keys)
+        self._on_segment = on_segment
+        self._lock = threading.RLock()
+        self._client: redis.Redis | None = None
+        self._script: Any = None
+        self.epoch = epoch
+        self.generation = ""
+        self.segment = ""
+
+    # --- the verbs ----------------------------------------------------------------------------------------------
+
+    def append(self, requests: list[Append]) -> list[Appended | LogError]:
+        """Append whole requests in one round trip; an answer or an error for each, in their order.
+
+        When this returns, what was appended is on disk. Raises LayoutChanged where the epoch is not the log's.
+        """
+        for _ in range(2):
+            answers = self._asking(lambda: self._append_once(requests))
+            if answers[0] == b"generation":
+                # The log was replaced while we were connected to it: learn its new name, then once more.
+                self.close()
+                continue
+            if answers[0] == b"layout":
+                raise LayoutChanged(f"the log has another layout epoch than {self.epoch}")
+            return [self._answer(answer) for answer in answers]
+        raise LogDown("the log was replaced again and again")
+
+    def read(self, shard: int, after: str, most_bytes: int, most_entries: int | None = None) -> Reading:
+        """Entries after an id, until about ``most_bytes`` or the end, with what the log says of itself."""
+        return self._asking(lambda: self._read(shard, after, most_bytes, most_entries or _ENTRIES_A_LOOK))
+
+    def trim(self, shard: int, upto: str | None, offset: int) -> None:
+        """Remove the entries up to that id, if one is given; ``offset`` counts the shard's bytes that are stored."""
+
+        def ask() -> None:
+            pipe = self._connected().pipeline(transaction=True)
+            pipe.hset(keys.meta(shard), "out", offset)
+            if upto is not None:
+                milliseconds, _, sequence = upto.partition("-")
+                pipe.xtrim(keys.stream(shard), minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
+                pipe.hset(keys.meta(shard), "trimmed", upto)
+            pipe.execute()
+
+        self._asking(ask)
+
+    def length(self, shard: int) -> int:
+        """Entries in the shard, stored ones that are still kept included."""
+        return int(self._asking(lambda: self._connected().xlen(keys.stream(shard))))
+
+    # --- what else is kept beside the entries --------------------------------------------------------------------
+
+    def waiting(self, shard: int, after: str) -> tuple[int, int, float]:
+        """(entries, bytes, age of the oldest in seconds) beyond a position. Entries are counted up to 10,000."""
+        with self._lock:
+            client = self._connected()
+            pipe = client.pipeline(transaction=False)
+            pipe.xrange(keys.stream(shard), f"({after}", "+", count=1)
+            pipe.hmget(keys.meta(shard), "in", "out")
+            pipe.xlen(keys.stream(shard))
+            pipe.time()
+            first, (came, went), length, now = self._asking(pipe.execute)
+        if not first:
+            return 0, 0, 0.0
+        age = now[0] + now[1] / 1e6 - int(first[0][0].partition(b"-")[0]) / 1e3
+        entries = self._asking(lambda: len(client.xrange(keys.stream(shard), f"({after}", "+", count=10_000))) if length else 0
+        return entries, max(0, int(came or 0) - int(went or 0)), max(0.0, age)
+
+    def begin_attempt(self, shard: int, subject: str) -> tuple[int, str]:
+        """Count, durably, that work on a subject (a position, or one entry) begins.
+
+        Answers how often that was by now, and the id up to which entries are taken one by one (START: none).
+        """
+        pipe = self._connected().pipeline(transaction=True)
+        pipe.hincrby(keys.attempts(shard), subject, 1)
+        pipe.hget(keys.attempts(shard), "singly_upto")
+        pipe.expire(keys.attempts(shard), 86_400)
+        count, singly, _ = self._asking(pipe.execute)
+        return int(count), (singly or START.encode()).decode()
+
+    def forget_attempts(self, shard: int, *subjects: str) -> None:
+        """That work succeeded, or its failure was nobody's fault here."""
+        self._asking(lambda: self._connected().hdel(keys.attempts(shard), *subjects))
+
+    def take_singly(self, shard: int, upto: str) -> None:
+        """From now on take entries one by one, up to that one, to find the one at fault."""
+        self._asking(lambda: self._connected().hset(keys.attempts(shard), "singly_upto", upto))
+
+    def call(self, use: Callable[[redis.Redis], T]) -> T:
+        """Use the client for something small beside the log (flags, heartbeats, last seen)."""
+        return self._asking(lambda: use(self._connected()))
+
+    def close(self) -> None:
+        """Forget the connection; the next call makes a new one and looks again which log it is."""
+        with self._lock:
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _asking(self, ask: Callable[[], T]) -> T:
+        with self._lock:
+            try:
+                return ask()
+            except redis.exceptions.OutOfMemoryError as error:
+                raise LogFull("the log server's memory is full") from error
+            except (redis.exceptions.RedisError, OSError) as error:
+                # After any error the connection may be another server's: its segment must be asked for again.
+                self.close()
+                if "OOM" in str(error):
+                    raise LogFull("the log server's memory is full") from error
+                raise LogDown(f"the log server does not answer: {error}") from error
+
+    def _connected(self) -> redis.Redis:
+        with self._lock:
+            if self._client is not None:
+                return self._client
+            try:
+                client = connect(self._url, self._timeout)
+                pipe = client.pipeline(transaction=False)
+                pipe.set(keys.GENERATION, secrets.token_hex(8), nx=True)
+                pipe.get(keys.GENERATION)
+                pipe.info("server")
+                pipe.set(keys.EPOCH, self.epoch, nx=True)
+                _, generation, server, _ = pipe.execute()
+            except (redis.exceptions.RedisError, OSError) as error:
+                raise LogDown(f"the log server does not answer: {error}") from error
+            segment = f"{generation.decode()}.{server['run_id'][:12]}"
+            if self._on_segment is not None and segment != self.segment:
+                self._on_segment(segment)
+            self.generation, self.segment = generation.decode(), segment
+            self._script = client.register_script(_APPEND)
+            self._client = client
+            return client
+
+    def _append_once(self, requests: list[Append]) -> Any:
+        self._connected()
+        seconds, most_keys = self._idempotency
+        arguments: list[Any] = [
+            *(self.generation, self.epoch, self.segment, self._most_bytes),
+            *(seconds, most_keys, int(time.time()) // 3600, len(requests)),
+        ]
+        for request in requests:
+            arguments += [len(request.entries), request.idempotency_key, request.note]
+            for shard, payload in request.entries:
+                arguments += [shard, payload]
+        return self._script(args=arguments)
+
+    def _answer(self, answer: list[bytes]) -> Appended | LogError:
+        kind = answer[0]
+        if kind == b"ok":
+            wake = tuple(map(int, answer[1].split()))
+            return Appended(self.segment, [entry_id.decode() for entry_id in answer[2:]], wake=wake)
+        if kind == b"repeated":
+            segment, ids, note = answer[1].decode().split("\n", 2)
+            return Appended(segment, ids.split(",") if ids else [], note)
+        if kind == b"full":
+            return LogFull("more readings wait to be stored than the log may hold")
+        return TooManyIdempotencyKeys("too many idempotency keys this hour")
+
+    def _read(self, shard: int, after: str, most_bytes: int, look: int) -> Reading:
+        client = self._connected()
+        pipe = client.pipeline(transaction=False)
+        pipe.get(keys.GENERATION)
+        pipe.exists(keys.stream(shard))
+        pipe.hget(keys.meta(shard), "trimmed")
+        pipe.xrange(keys.stream(shard), f"({after}", "+", count=look)
+        generation, exists, trimmed, found = pipe.execute()
+        if generation is None or generation.decode() != self.generation:
+            self.close()
+            client = self._connected()
+            return self._read(shard, after, most_bytes, look)
+        last_id = client.xinfo_stream(keys.stream(shard))["last-generated-id"].decode() if exists else START
+        entries: list[Entry] = []
+        size = 0
+        while found:
+            for entry_id, fields in found:
+                entry = Entry(
+                    entry_id.decode(), fields.get(b"s", b"").decode(), int(fields.get(b"o", 0)), fields.get(b"p", b"")
+                )
+                entries.append(entry)
+                size += len(entry.payload)
+            complete = len(found) < look
+            if complete or size >= most_bytes or look == 1:
+                break
+            found = client.xrange(keys.stream(shard), f"({entries[-1].id}", "+", count=look)
+        else:
+            complete = True
+        return Reading(self.generation, self.segment, last_id, (trimmed or START.encode()).decode(), entries, complete)

@@ -1,0 +1,112 @@
+"""Keeps a process's registry true: one thread asks the database every REGISTRY_POLL_SECONDS what changed.
+
+The order of ids is not the order of commits, so changes are followed by transaction: everything below the oldest
+transaction that is still running has been seen for good, the rest is asked for again. Forgetting twice does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import psycopg
+from django.conf import settings
+
+from telemetry.database import connect
+from telemetry.registry.registry import Registry, registry
+
+logger = logging.getLogger(__name__)
+
+_CHANGES = """
+WITH seen AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin),
+     layout AS (SELECT shards, epoch, open FROM telemetry_loglayout)
+SELECT seen.xmin, layout.shards, layout.epoch, layout.open, c.kind, c.object_id
+FROM seen CROSS JOIN layout LEFT JOIN telemetry_registrychange c ON c.xid >= %s
+"""
+_EVERYTHING = 1 << 62
+_FLUSH_USED_EVERY = 10.0
+
+
+class Watch:
+    """The watching thread of one process."""
+
+    def __init__(self, watched: Registry) -> None:
+        self._registry = watched
+        self._since = _EVERYTHING
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._flushed_at = time.monotonic()
+
+    def start(self) -> None:
+        """Start watching in this process, once; the first look is done before this returns.
+
+        Does not raise where the database is down: the registry is then stale, and the thread goes on trying.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                looked = threading.Event()
+                self._stopping.clear()
+                self._thread = threading.Thread(target=self._run, args=(looked,), name="registry-watch", daemon=True)
+                self._thread.start()
+                looked.wait(settings.PLATFORM.database_timeout_seconds + 1)
+
+    def stop(self) -> None:
+        """Stop watching; the registry is stale from now on."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping.set()
+            thread.join()
+        self._since = _EVERYTHING
+        self._registry.heard_at = float("-inf")
+
+    def _run(self, looked: threading.Event) -> None:
+        pause = settings.PLATFORM.registry_poll_seconds
+        while not self._stopping.is_set():
+            try:
+                with connect(autocommit=True) as connection:
+                    self._since = _EVERYTHING
+                    while not self._stopping.is_set():
+                        self.look(connection)
+                        looked.set()
+                        self._flush_used(connection)
+                        self._stopping.wait(pause)
+            except Exception as error:
+                # At once, not only when it has become stale: a request must not wait for a database that is away.
+                self._registry.heard_at = float("-inf")
+                looked.set()
+                logger.warning("registry_watch_failed", extra={"error": str(error)})
+                self._stopping.wait(pause)
+
+    def look(self, connection: psycopg.Connection[Any]) -> None:
+        """Ask once what changed, and forget it."""
+        asked_at = time.monotonic()
+        rows = connection.execute(_CHANGES, [self._since]).fetchall()
+        if not rows:
+            raise LookupError("the log's layout is missing: run `manage.py migrate`")
+        xmin, shards, epoch, is_open = rows[0][:4]
+        if self._since == _EVERYTHING:  # changes may have been pruned, or be another database's
+            self._registry.forget(set(), set(), everything=True)
+        devices = {object_id for *_, kind, object_id in rows if kind == "device"}
+        keys = {object_id for *_, kind, object_id in rows if kind == "key"}
+        everything = any(kind == "all" for *_, kind, _ in rows)
+        if devices or keys or everything:
+            self._registry.forget(devices, keys, everything)
+        self._since = xmin
+        self._registry.use_layout(shards, epoch, is_open)
+        self._registry.heard_at = asked_at
+
+    def _flush_used(self, connection: psycopg.Connection[Any]) -> None:
+        """When keys were last used is worth a write every few seconds, not one a request."""
+        if time.monotonic() - self._flushed_at < _FLUSH_USED_EVERY:
+            return
+        self._flushed_at = time.monotonic()
+        for key_id, at in self._registry.take_used().items():
+            connection.execute("UPDATE telemetry_devicekey SET last_used_at = to_timestamp(%s) WHERE id = %s", [at, key_id])
+
+
+watch = Watch(registry)

@@ -1,0 +1,1 @@
+"""Only here are readings written."""

@@ -1,0 +1,89 @@
+"""What beat does to the store now and then: partitions ahead, retention, compression, pruning, purging."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from telemetry import measures
+from telemetry.database import connect
+from telemetry.timeseries.coverage import Coverage
+from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, TABLE, engine_in_use
+
+logger = logging.getLogger(__name__)
+_PURGE_ROWS = 20_000
+_PURGE = (
+    f"DELETE FROM {TABLE} WHERE (series_id, time) IN "  # noqa: S608 - constants only
+    f"(SELECT series_id, time FROM {TABLE} WHERE series_id = %s LIMIT %s)"
+)
+
+
+def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | int]:
+    """Make ranges ahead, drop those beyond the raw retention, compress old ones. ``now`` in µs since 1970.
+
+    Answers what was done: made (number), dropped and compressed (names).
+    """
+    now = int(time.time() * 1e6) if now is None else now
+    width = config.partition_days * MICROSECONDS_PER_DAY
+    with connect(autocommit=True) as connection, connection.cursor() as cursor:
+        engine = engine_in_use(cursor)
+        ahead = now + width * np.arange(config.partitions_ahead + 1, dtype=np.int64)
+        made = Coverage(engine, config.partition_days).ensure(cursor, ahead)
+        dropped, compressed = [], []
+        if config.raw_retention_days:
+            dropped = engine.drop_before(cursor, now - config.raw_retention_days * MICROSECONDS_PER_DAY)
+        if config.compress_after_days:
+            # Compressing a chunk may take longer than a statement of the request path is allowed to.
+            connection.execute("SET statement_timeout = '1h'")
+            compressed = engine.compress_before(cursor, now - config.compress_after_days * MICROSECONDS_PER_DAY)
+    if made:
+        measures.partitions_made.inc(made)
+    if made or dropped or compressed:
+        logger.info("ranges_kept", extra={"made": made, "dropped": dropped, "compressed": compressed})
+    return {"made": made, "dropped": dropped, "compressed": compressed}
+
+
+def prune(config: Any) -> None:
+    """Remove what is older than its time to be kept, and what the quarantine holds beyond its bound."""
+    with connect(autocommit=True) as connection:
+        connection.execute("DELETE FROM telemetry_registrychange WHERE at < now() - interval '1 hour'")
+        for table, column, days in (
+            ("telemetry_receiptoutcome", "created_at", config.receipt_keep_days),
+            ("telemetry_quarantinedreading", "received_at", config.quarantine_keep_days),
+        ):
+            connection.execute(f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %s)", [days])  # noqa: S608
+        _prune_quarantine(connection, config.quarantine_max_rows)
+
+
+def _prune_quarantine(connection: psycopg.Connection[Any], most: int) -> None:
+    """Drop the oldest rows beyond the bound; what was still waiting is counted by device."""
+    row = connection.execute(
+        "SELECT id FROM telemetry_quarantinedreading ORDER BY id DESC OFFSET %s LIMIT 1", [most]
+    ).fetchone()
+    if row is None:
+        return
+    dropped = connection.execute(
+        "WITH gone AS (DELETE FROM telemetry_quarantinedreading WHERE id <= %s RETURNING device, state), "
+        "counted AS (INSERT INTO telemetry_quarantinedropped (device, dropped, last_at) "
+        "SELECT device, count(*), now() FROM gone WHERE state = 'waiting' GROUP BY device "
+        "ON CONFLICT (device) DO UPDATE SET dropped = telemetry_quarantinedropped.dropped + excluded.dropped, last_at = now()) "
+        "SELECT count(*) FROM gone WHERE state = 'waiting'",
+        [row[0]],
+    ).fetchone()
+    measures.quarantine_dropped.inc(dropped[0] if dropped else 0)
+
+
+def purge_deleted() -> int:
+    """Remove readings of deleted devices, a bounded number of rows at a time; answers how many."""
+    removed = 0
+    with connect(autocommit=True) as connection:
+        waiting = connection.execute("SELECT series_id FROM telemetry_purgedseries ORDER BY requested_at LIMIT 1000").fetchall()
+        for (series,) in waiting:
+            while gone := connection.execute(_PURGE, [series, _PURGE_ROWS]).rowcount:
+                removed += gone
+            connection.execute("DELETE FROM telemetry_purgedseries WHERE series_id = %s", [series])
+    return removed

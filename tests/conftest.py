@@ -1,0 +1,57 @@
+"""Fixtures for everything: an empty log, a process whose memory is fresh, and builders of what tests need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+from telemetry.intake import process as intake_process
+from telemetry.models import LogLayout, ShardPosition
+from telemetry.registry.registry import registry
+from telemetry.registry.watch import watch
+
+
+@pytest.fixture
+def redis_client() -> Iterator[redis.Redis]:
+    """The log server, emptied."""
+    client = redis.Redis.from_url(settings.SERVERS["redis_url"])
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def fresh_process(redis_client: redis.Redis) -> Iterator[None]:
+    """Intake as in a process that has just started: it remembers neither devices nor keys nor a connection."""
+    forget_process()
+    yield
+    forget_process()
+
+
+def forget_process() -> None:
+    watch.stop()
+    intake_process.reset()
+    registry.forget(set(), set(), everything=True)
+
+
+@pytest.fixture
+def platform_db(transactional_db: Any, fresh_process: None) -> None:
+    """A database as after `migrate`: no reading, no position. Transactions are real, so that drains can be."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE telemetry_reading")
+    LogLayout.objects.get_or_create(id=1, defaults={"shards": settings.PLATFORM.shards})
+    ShardPosition.objects.all().delete()
+    ShardPosition.objects.bulk_create(ShardPosition(shard=shard) for shard in range(settings.PLATFORM.shards))
+
+
+@pytest.fixture
+def drain(platform_db: None) -> Callable[[], int]:
+    """Drain every shard until nothing waits, as the workers would; answers how many readings were taken."""
+    from tests.builders import drain_all
+
+    return drain_all

@@ -1,0 +1,37 @@
+"""Pytest plugin (``-p tests.servers``): real servers for the whole run, started before Django reads its settings.
+
+TEST_DATABASE_URL makes the suite run on that PostgreSQL or TimescaleDB server; else an embedded one is started. The log
+and the cache are always private ones: tests kill and empty them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_run_dir = Path(tempfile.mkdtemp(prefix="iot-test-"))
+os.environ["RUN_DIR"] = str(_run_dir)
+os.environ.setdefault("SECRET_KEY", "a-secret-of-the-test-suite-0123456789")
+for _name in ("DATABASE_URL", "REDIS_URL", "CACHE_URL", "PUBLIC_URL"):
+    os.environ.pop(_name, None)
+
+from iotplatform.launcher.servers import EmbeddedServers  # noqa: E402 - reads RUN_DIR when imported
+
+_given = os.environ.get("TEST_DATABASE_URL")
+_servers = EmbeddedServers(_run_dir, postgres=not _given).start()
+if _given:
+    os.environ["DATABASE_URL"] = _given
+
+
+@atexit.register
+def _stop() -> None:
+    _servers.stop()
+    shutil.rmtree(_run_dir, ignore_errors=True)
+
+
+def servers() -> EmbeddedServers:
+    """The servers of this run."""
+    return _servers
