@@ -14,6 +14,3 @@ die_with_parent()
 from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
-
-# Sending names tasks by text, but needs the application that knows the broker.
-from iotplatform import celery as _celery  # noqa: F401
