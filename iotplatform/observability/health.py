@@ -85,7 +85,9 @@ def _check_log() -> Answer:
 def _check_layout() -> Answer:
     with database() as connection:
         row = connection.execute("SELECT open FROM telemetry_loglayout WHERE id = 1").fetchone()
-    return Answer(True) if row and row[0] else Answer(False, "intake is closed while the log is given another layout")
+    if row is None:
+        return Answer(False, "the log has no layout: run `manage.py migrate`")
+    return Answer(True) if row[0] else Answer(False, "intake is closed while the log is given another layout")
 
 
 def _check_workers() -> Answer:

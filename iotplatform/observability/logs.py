@@ -135,7 +135,13 @@ def _route_standard_library(shared: list[Processor], last: list[Processor], leve
     root.setLevel(max(level, logging.INFO))  # what libraries say at DEBUG is about themselves
     for name, least in _noisy_libraries.items():
         logging.getLogger(name).setLevel(max(level, least))
+    # Of answers that views gave on purpose the access log has a line already; only crashes are news.
+    logging.getLogger("django.request").addFilter(_is_crash)
     logging.captureWarnings(True)
+
+
+def _is_crash(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None
 
 
 def _is_exception_info(value: Any) -> bool:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Callable
-from http import HTTPStatus
 from time import perf_counter
 
 import structlog
@@ -25,8 +24,10 @@ _sane_id = re.compile(r"[A-Za-z0-9._-]{1,64}\Z").match
 #: Everything else counts as one method: a metric must not grow with what clients make up.
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _API = "/api/"
-#: Answered thousands of times a second, or asked by machines all day: not worth a line each when all is well.
+#: Answered thousands of times a second, or asked by machines all day: not worth a line each when all is well, and while
+#: the site is overloaded the lines would only add to it. The metrics count them all.
 _QUIET_ROUTES = frozenset(("api/v1/readings", "healthz", "readyz", "metrics"))
+_QUIET_STATUSES = frozenset((200, 202, 304, 429, 503))
 
 _PERMISSIONS = (
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
@@ -59,7 +60,7 @@ class RequestMiddleware:
         try:
             response = self._get_response(request)
             if response.status_code >= 400 and request.path_info.startswith(_API):
-                response = _as_problem(request, response, request_id)
+                _as_problem(response, request_id)
             _add_headers(request, response, request_id)
             self._measure(request, response, perf_counter() - began)
         finally:
@@ -74,7 +75,8 @@ class RequestMiddleware:
         if timer is None:
             timer = self._timer(request.method, route, status)
         timer.observe(seconds)
-        write = _log.error if status >= 500 else _log.debug if status < 400 and route in _QUIET_ROUTES else _log.info
+        quiet = status in _QUIET_STATUSES and route in _QUIET_ROUTES
+        write = _log.debug if quiet else _log.error if status >= 500 else _log.info
         write(
             "request",
             method=request.method,
@@ -107,26 +109,21 @@ def _add_headers(request: HttpRequest, response: HttpResponseBase, request_id: s
     headers["Permissions-Policy"] = _PERMISSIONS
 
 
-def _as_problem(request: HttpRequest, response: HttpResponseBase, request_id: str) -> HttpResponseBase:
+def _as_problem(response: HttpResponseBase, request_id: str) -> None:
     """Errors that the API's own code did not write (no such route, a crash in a view) as RFC 9457 problems."""
-    if not response.headers.get("Content-Type", "").startswith("text/html"):
-        return response
+    if not isinstance(response, HttpResponse) or not response.headers.get("Content-Type", "").startswith("text/html"):
+        return
     status = response.status_code
-    known = status in HTTPStatus._value2member_map_
     problem = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase if known else "Error",
+        "title": response.reason_phrase,
         "status": status,
         "detail": _DETAILS.get(status, "The request could not be answered."),
         "request_id": request_id,
     }
-    answer = HttpResponse(json.dumps(problem), status=status, content_type="application/problem+json")
-    for name, value in response.headers.items():
-        if name.lower() not in ("content-type", "content-length"):
-            answer.headers[name] = value
-    answer.cookies = response.cookies
-    response.close()
-    return answer
+    response.content = json.dumps(problem)
+    response.headers["Content-Type"] = "application/problem+json"
+    response.headers["Content-Length"] = str(len(response.content))
 
 
 _DETAILS = {
