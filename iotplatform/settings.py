@@ -103,7 +103,8 @@ def database(url: str) -> dict[str, object]:
     named = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     entry: dict[str, object] = {key: str(parts.pop(name, "")) for key, name in named.items()}
     entry |= {
-        "ENGINE": "django.db.backends.postgresql",
+        # Counts and times the queries of pages and API (about 30 µs each); intake makes none, drains have their own.
+        "ENGINE": "django_prometheus.db.backends.postgresql",
         "OPTIONS": DATABASE_OPTIONS | parts | {"pool": {"min_size": 0, "max_size": 12, "timeout": config.database_timeout_seconds}},
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": False,
