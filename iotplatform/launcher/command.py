@@ -13,12 +13,11 @@ class Stage:
     """The order in which processes stop: who feeds others goes first, who keeps the data last."""
 
     SIMULATOR = 0
-    WEB = 1
-    BEAT = 2
-    WORKERS = 3
-    CACHE = 4
-    LOG = 5
-    DATABASE = 6
+    WEB = BEAT = 1
+    WORKERS = 2
+    CACHE = 3
+    LOG = 4
+    DATABASE = 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Command:
     argv: tuple[str, ...]
     stage: int = Stage.WORKERS
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 2.0
+    stop_seconds: float = 3.5
     last_resort: signal.Signals | None = None
     death_signal: signal.Signals = signal.SIGKILL
     user: orphans.User | None = None

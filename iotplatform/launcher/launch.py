@@ -132,7 +132,6 @@ class Launch:
             return False
 
     async def _stop(self) -> None:
-        self._output.say("stopping")
         await self._supervisor.stop(_STOP_SECONDS)
         self._run_dir.remove_sockets()
         self._output.say("stopped")
@@ -140,13 +139,14 @@ class Launch:
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):  # SIGINT too where a script's "&" has made it ignored
-            loop.add_signal_handler(signum, self._ask_to_stop)
+            loop.add_signal_handler(signum, self._ask_to_stop, signum)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
-            loop.add_signal_handler(signal.SIGHUP, self._ask_to_stop)
+            loop.add_signal_handler(signal.SIGHUP, self._ask_to_stop, signal.SIGHUP)
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self, signum: signal.Signals) -> None:
         now = time.monotonic()
         if not self._stop_asked.is_set():
+            self._output.say(f"stopping ({signum.name})")
             self._stop_asked_at = now
             self._stop_asked.set()
         elif now - self._stop_asked_at > _SAME_REQUEST_SECONDS:
