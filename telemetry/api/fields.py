@@ -25,10 +25,7 @@ class FiniteFloatField(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool):
             self.fail("invalid")
-        try:
-            value = super().to_internal_value(data)
-        except OverflowError:
-            self.fail("invalid")
+        value = super().to_internal_value(data)
         if not math.isfinite(value):
             self.fail("invalid")
         return value

@@ -40,7 +40,7 @@ class _KeyDetailView(RetrieveDestroyAPIView):
     serializer_class = DeviceKeySerializer
 
     def get_object(self) -> DeviceKey:
-        key: DeviceKey = find_numbered(self.get_queryset(), "key", self.kwargs["id"])
+        key: DeviceKey = find_numbered(self.filter_queryset(self.get_queryset()), "key", self.kwargs["id"])
         self.check_object_permissions(self.request, key)
         return key
 
@@ -58,29 +58,20 @@ class DeviceKeyList(_KeyListView):
 
     serializer_class = DeviceKeySerializer
 
-    def get_queryset(self) -> QuerySet[DeviceKey]:
-        if getattr(self, "swagger_fake_view", False):
-            return super().get_queryset()
-        return super().get_queryset().filter(device=self.device())
-
-    def device(self) -> Device:
-        device: Device = find(Device.objects.all(), "device", name=self.kwargs["name"])
-        return device
+    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        return queryset.filter(device=_device(self.kwargs["name"]))
 
     @extend_schema(responses={201: IssuedKeySerializer})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Hand out a key for this device. It is shown in this answer and never again."""
-        return self.issue(request, device=self.device())
+        return self.issue(request, device=_device(self.kwargs["name"]))
 
 
 class DeviceKeyDetail(_KeyDetailView):
     """One key of one device."""
 
-    def get_queryset(self) -> QuerySet[DeviceKey]:
-        if getattr(self, "swagger_fake_view", False):
-            return super().get_queryset()
-        device = find(Device.objects.all(), "device", name=self.kwargs["name"])
-        return super().get_queryset().filter(device=device)
+    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        return queryset.filter(device=_device(self.kwargs["name"]))
 
 
 class KeyList(_KeyListView):
@@ -97,3 +88,8 @@ class KeyList(_KeyListView):
 
 class KeyDetail(_KeyDetailView):
     """One key."""
+
+
+def _device(name: str) -> Device:
+    device: Device = find(Device.objects.all(), "device", name=name)
+    return device
