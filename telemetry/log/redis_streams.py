@@ -37,12 +37,30 @@ _ENTRIES_A_LOOK = 2000
 T = TypeVar("T")
 
 
+class _HungUp(redis.exceptions.ConnectionError):
+    """The connection was lost before anything was sent."""
+
+
 def connect(url: str, timeout: float) -> redis.Redis:
-    """A client that never tries again by itself: who calls must know when the server was lost."""
+    """A client of one connection that never tries again by itself: who calls must know when the server was lost."""
     options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    options["redis_connect_func"] = _once()
     if not url.startswith("unix:"):
         options["socket_keepalive"] = True
     return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+
+
+def _once() -> Callable[[Any], None]:
+    """Connects, but not again: the client would do so without a word, and then it may be another server."""
+    connected = threading.Event()
+
+    def on_connect(connection: Any) -> None:
+        if connected.is_set():
+            raise _HungUp("the log server hung up")
+        connected.set()
+        connection.on_connect()
+
+    return on_connect
 
 
 class RedisLog:
@@ -118,31 +136,37 @@ class RedisLog:
 
     def waiting(self, shard: int, after: str) -> tuple[int, int, float]:
         """(entries, bytes, age of the oldest in seconds) beyond a position. Entries are counted up to 10,000."""
-        with self._lock:
+
+        def ask() -> tuple[int, int, float]:
             client = self._connected()
             pipe = client.pipeline(transaction=False)
             pipe.xrange(keys.stream(shard), f"({after}", "+", count=1)
             pipe.hmget(keys.meta(shard), "in", "out")
-            pipe.xlen(keys.stream(shard))
             pipe.time()
-            first, (came, went), length, now = self._asking(pipe.execute)
-        if not first:
-            return 0, 0, 0.0
-        age = now[0] + now[1] / 1e6 - int(first[0][0].partition(b"-")[0]) / 1e3
-        entries = self._asking(lambda: len(client.xrange(keys.stream(shard), f"({after}", "+", count=10_000))) if length else 0
-        return entries, max(0, int(came or 0) - int(went or 0)), max(0.0, age)
+            first, (came, went), now = pipe.execute()
+            if not first:
+                return 0, 0, 0.0
+            age = now[0] + now[1] / 1e6 - int(first[0][0].partition(b"-")[0]) / 1e3
+            entries = len(client.xrange(keys.stream(shard), f"({after}", "+", count=10_000))
+            return entries, max(0, int(came or 0) - int(went or 0)), max(0.0, age)
+
+        return self._asking(ask)
 
     def begin_attempt(self, shard: int, subject: str) -> tuple[int, str]:
         """Count, durably, that work on a subject (a position, or one entry) begins.
 
         Answers how often that was by now, and the id up to which entries are taken one by one (START: none).
         """
-        pipe = self._connected().pipeline(transaction=True)
-        pipe.hincrby(keys.attempts(shard), subject, 1)
-        pipe.hget(keys.attempts(shard), "singly_upto")
-        pipe.expire(keys.attempts(shard), 86_400)
-        count, singly, _ = self._asking(pipe.execute)
-        return int(count), (singly or START.encode()).decode()
+
+        def ask() -> tuple[int, str]:
+            pipe = self._connected().pipeline(transaction=True)
+            pipe.hincrby(keys.attempts(shard), subject, 1)
+            pipe.hget(keys.attempts(shard), "singly_upto")
+            pipe.expire(keys.attempts(shard), 86_400)
+            count, singly, _ = pipe.execute()
+            return int(count), (singly or START.encode()).decode()
+
+        return self._asking(ask)
 
     def forget_attempts(self, shard: int, *subjects: str) -> None:
         """That work succeeded, or its failure was nobody's fault here."""
@@ -168,7 +192,12 @@ class RedisLog:
     def _asking(self, ask: Callable[[], T]) -> T:
         with self._lock:
             try:
-                return ask()
+                try:
+                    return ask()
+                except _HungUp:
+                    # An idle connection whose server went away: begin again with the one that is there now.
+                    self.close()
+                    return ask()
             except redis.exceptions.OutOfMemoryError as error:
                 raise LogFull("the log server's memory is full") from error
             except (redis.exceptions.RedisError, OSError) as error:
