@@ -11,14 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from iotplatform.env import config
-from iotplatform.launcher import processes
-from iotplatform.launcher.__main__ import main
-from iotplatform.launcher.command import Command, Stage
 from iotplatform.launcher.orphans import die_with_parent
 
-PIDS = config.run_dir / "pids"
-EVENTS = config.run_dir / "events"
+RUN_DIR = Path(os.environ["RUN_DIR"])
+PIDS = RUN_DIR / "pids"
+EVENTS = RUN_DIR / "events"
 
 
 def note(role: str) -> None:
@@ -59,7 +56,7 @@ def web() -> None:
         def log_message(self, *_: object) -> None:
             return
 
-    server = http.server.HTTPServer((config.host, config.port), Healthy)
+    server = http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Healthy)
     note("web")
     server.serve_forever()
 
@@ -90,16 +87,19 @@ def broken() -> None:
     sys.exit("broken on purpose")
 
 
-def as_command(role: str, stage: int, name: str | None = None) -> Command:
-    return Command(name or role, (sys.executable, "-u", str(Path(__file__)), role), stage, stop_seconds=1.0)
-
-
 def run_standins(worker_role: str, web_role: str) -> int:
+    from iotplatform.launcher import processes
+    from iotplatform.launcher.__main__ import main
+    from iotplatform.launcher.command import Command, Stage
+
+    def as_command(role: str, stage: int, name: str) -> Command:
+        return Command(name, (sys.executable, "-u", str(Path(__file__)), role), stage, stop_seconds=1.0)
+
     processes.platform = lambda _: [
         as_command(web_role, Stage.WEB, "web"),
         as_command(worker_role, Stage.WORKERS, "worker"),
     ]
-    processes.manage = lambda _, name, *arguments: Command(name, (sys.executable, "-c", f"print({arguments!r})"))
+    processes.manage = lambda _, name, *arguments: Command(name, (sys.executable, "-S", "-c", f"print({arguments!r})"))
     return main()
 
 
