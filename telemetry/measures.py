@@ -33,7 +33,6 @@ __all__ = [
     "readings_stored",
     "readings_unjudged",
     "receipts_replayed",
-    "registry_reloads",
     "series_created",
     "shard_takeovers",
     "store_fallbacks",
@@ -55,7 +54,7 @@ intake_waiting = Gauge(
 )
 breaker_open = Gauge(
     "iot_breaker_open",
-    "1 while a process refuses requests at once because this service (log, database) is down.",
+    "1 while a process refuses requests at once because this service (log) is down.",
     ["service"],
     multiprocess_mode="livemax",
 )
@@ -64,9 +63,6 @@ append_seconds = Histogram(
 )
 append_requests = Histogram("iot_log_append_requests", "Requests that shared one append to the log.", buckets=_COUNTS)
 series_created = Counter("iot_series_created", "Series (device and metric) that intake made on first sight.")
-registry_reloads = Counter(
-    "iot_registry_reloads", "Times a process read devices, keys or series anew, by kind.", ["kind"]
-)
 
 # --- quarantine --------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from telemetry import measures
 from telemetry.log.entries import Append, Appended, LogDown
 from telemetry.log.group_commit import GroupCommit
 
@@ -39,6 +40,9 @@ class Breaker:
             with self._lock:
                 self._healthy = False
                 self._next_try = self._clock() + _PAUSE_SECONDS
+            measures.breaker_open.labels(service="log").set(1)
             raise
-        self._healthy = True
+        if not self._healthy:
+            self._healthy = True
+            measures.breaker_open.labels(service="log").set(0)
         return answer

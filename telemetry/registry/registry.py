@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import F
 
+from telemetry import measures
 from telemetry.models import Device, DeviceKey, MetricDefinition, Series
 from telemetry.models.key import digest_of
 from telemetry.registry.entries import ANY_VALUE, WIDEST, DeviceEntry, KeyEntry, MetricContract
@@ -127,7 +128,8 @@ class Registry:
             return {}
         have = Series.objects.filter(device_id=device.id).count()
         room = [Series(device_id=device.id, metric=metric, boolean=boolean) for metric, boolean in new.items()]
-        Series.objects.bulk_create(room[: max(0, most - have)], ignore_conflicts=True)
+        made = Series.objects.bulk_create(room[: max(0, most - have)], ignore_conflicts=True)
+        measures.series_created.inc(len(made))
         return dict(Series.objects.filter(device_id=device.id).values_list("metric", "id"))
 
     # --- forgetting ---------------------------------------------------------------------------------------------

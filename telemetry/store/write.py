@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from telemetry import measures
 from telemetry.intake.batch import Batch, Int64
 from telemetry.store.frontier import Frontier
 from telemetry.store.loaders import AS_TIME, copy_rows, insert_rows
@@ -119,6 +120,7 @@ def _copied(connection: psycopg.Connection[Any], written: Batch) -> bool:
         with connection.transaction():
             copy_rows(connection, written)
     except psycopg.errors.UniqueViolation:
+        measures.store_fallbacks.inc()
         return False
     return True
 
