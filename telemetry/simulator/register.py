@@ -54,7 +54,7 @@ class FleetKeyring:
         self._devices, self._path, self._say = devices, path, say
         self._lock = Lock()
         self._group = register(devices)
-        self._renewed_at = timezone.now()
+        self._renewed_at = timezone.now() - _RENEW_EVERY
         self.key = self._kept() or self._issue()
 
     def renew(self, failed: str) -> None:
