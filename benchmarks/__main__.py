@@ -18,10 +18,11 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.bench import Bench, say
 from benchmarks.load import wrk
+from benchmarks.load.result import LostReading
 from benchmarks.machine.description import describe
 from benchmarks.machine.ground import Ground
 from benchmarks.machine.platform import Platform
-from benchmarks.machine.store import LostReading, Store
+from benchmarks.machine.store import Store
 from benchmarks.measures import m1, naive, p1, p1c, p2, p3, p5, p6, p7, r0
 from iotplatform.env import config
 from iotplatform.launcher.errors import LaunchError

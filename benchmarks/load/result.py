@@ -6,6 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 
+class LostReading(Exception):
+    """A reading was not accepted, or accepted and not stored: the run has failed, however fast it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """All answers to a load. Times are those of time.monotonic()."""

@@ -7,7 +7,6 @@ away from what is measured, and the result says so.
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import threading
 import time
 from collections import Counter
@@ -15,11 +14,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from benchmarks.load.line import Line
 from benchmarks.load.requests import Load
 from benchmarks.load.result import Sent
 
-_TIMEOUT_SECONDS = 60
+_PATIENCE_SECONDS = 60
 _SHORTEST_PAUSE = 0.05
+#: No answer, and "not now".
+_SEND_AGAIN = {0, 503}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,9 @@ class Timed:
 
 
 def send(load: Load, port: int, pace: Pace | None = None, processes: int = 1) -> Timed:
-    """Send every request; one answered 503 is sent again after its Retry-After, as a device would.
+    """Send every request; one answered 503, or not at all, is sent again after its Retry-After, as a device would.
 
-    Returns when every request has been answered otherwise. Raises RuntimeError where a connection breaks.
+    Returns when every request has been answered otherwise. Raises RuntimeError where that takes too long.
     """
     context = multiprocessing.get_context("spawn")
     children, ends = [], []
@@ -120,9 +122,8 @@ def _guarded(errors: list[str], log: _Log, load: Load, port: int, pace: Pace | N
 
 def _send_all(log: _Log, load: Load, port: int, pace: Pace | None, number: int) -> None:
     lengths = load.lengths(number)
-    requests = Path(load.directory / f"{number}.http").read_bytes()
-    with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as stream:
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    requests = memoryview(Path(load.directory / f"{number}.http").read_bytes())
+    with Line(port) as line:
         position = 0
         for post, length in enumerate(lengths):
             if pace is not None:
@@ -130,39 +131,19 @@ def _send_all(log: _Log, load: Load, port: int, pace: Pace | None, number: int) 
                 time.sleep(max(0.0, due - time.monotonic()))
                 log.latest = max(log.latest, time.monotonic() - due)
             log.sent.append(time.monotonic())
-            log.accepted += _send_until_taken(stream, memoryview(requests)[position : position + length], log.statuses)
+            log.accepted += _send_until_taken(line, requests[position : position + length], log.statuses)
             log.answered.append(time.monotonic())
             position += length
 
 
-def _send_until_taken(stream: socket.socket, request: memoryview, statuses: Counter[int]) -> int:
-    """The number of readings accepted."""
+def _send_until_taken(line: Line, request: memoryview, statuses: Counter[int]) -> int:
+    """The number of readings accepted. A request without an answer is sent again, too: repeats are stored once."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        stream.sendall(request)
-        status, retry_after, body = _answer(stream)
-        statuses[status] += 1
-        if status != 503:
-            _, found, rest = body.partition(b'"accepted":')
-            return int(rest.split(b",")[0].strip(b" }")) if found else 0
-        time.sleep(max(_SHORTEST_PAUSE, retry_after))
-
-
-def _answer(stream: socket.socket) -> tuple[int, float, bytes]:
-    """Status, seconds of Retry-After, body."""
-    received = b""
-    while (end := received.find(b"\r\n\r\n")) < 0:
-        received += _more(stream)
-    head = received[:end].lower().split(b"\r\n")
-    headers = dict(line.split(b":", 1) for line in head[1:])
-    length = int(headers[b"content-length"])
-    body = received[end + 4 :]
-    while len(body) < length:
-        body += _more(stream)
-    return int(head[0].split()[1]), float(headers.get(b"retry-after", b"0")), body
-
-
-def _more(stream: socket.socket) -> bytes:
-    part = stream.recv(65536)
-    if not part:
-        raise ConnectionResetError("the server closed the connection")
-    return part
+        answer = line.exchange(request)
+        statuses[answer.status] += 1
+        if answer.status not in _SEND_AGAIN:
+            return answer.accepted()
+        if time.monotonic() > deadline:
+            raise ConnectionError(f"refused for {_PATIENCE_SECONDS} s: {answer.status} {answer.body[:500]!r}")
+        time.sleep(max(_SHORTEST_PAUSE, answer.retry_after))

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 
 from benchmarks.fleet import STEP_MS, iso
 from benchmarks.load.requests import Load
+from benchmarks.load.result import LostReading
 from benchmarks.load.sender import Pace
-from benchmarks.machine.store import LostReading, Store
+from benchmarks.machine.store import Store
 
 _LOOK_SECONDS = 0.004
 _PATIENCE_SECONDS = 30

@@ -73,6 +73,11 @@ local function report()
 end
 
 function response(status, headers, body)
+  if status ~= 202 then
+    -- A server may refuse before it has read the request, and wrk would then wait for another answer for ever.
+    io.write(string.format("refused %d %s\n", status, string.gsub(string.sub(body, 1, 500), "%c", " ")))
+    io.flush()
+  end
   statuses[status] = (statuses[status] or 0) + 1
   accepted = accepted + (tonumber(string.match(body, '"accepted": ?(%d+)')) or 0)
   answered = answered + 1

@@ -11,12 +11,12 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.load.requests import Load
-from benchmarks.load.result import Sent
+from benchmarks.load.result import LostReading, Sent
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 _MOST_THREADS = 10
 _FEW_THREADS = 2
-_DEADLINE_SECONDS = 600
+_DEADLINE_SECONDS = 300
 
 HOW_TO_GET_IT = "wrk is not installed (Debian, Ubuntu: apt-get install wrk)"
 
@@ -28,8 +28,8 @@ def is_installed() -> bool:
 def send(load: Load, port: int) -> Sent:
     """Send every request of the load once, as fast as they are answered; answers when the last one is.
 
-    Up to 10 connections get a thread each, so that each keeps to its own order. Raises RuntimeError where a request
-    gets no answer at all.
+    Up to 10 connections get a thread each, so that each keeps to its own order. Raises LostReading where a request is
+    answered by anything but 202, RuntimeError where one gets no answer at all.
     """
     threads = load.connections if load.connections <= _MOST_THREADS else _FEW_THREADS
     line = ["wrk", "--threads", str(threads), "--connections", str(load.connections), "--latency"]
@@ -56,6 +56,8 @@ def _result(process: subprocess.Popen[str], threads: int) -> Sent:
             slices.append(json.loads(rest))
         elif kind == "all":
             overall = json.loads(rest)
+        elif kind == "refused":
+            raise LostReading(f"a request was not accepted: {rest.strip()}")
         else:
             said.append(text)
         if len(slices) == threads and not overall:

@@ -8,15 +8,12 @@ from typing import Self
 
 import psycopg
 
+from benchmarks.load.result import LostReading
 from benchmarks.machine.database import Database
 from telemetry.timeseries.engine import TABLE
 
 _LOOK_SECONDS = 0.01
 _QUIET_SECONDS = 120
-
-
-class LostReading(Exception):
-    """The number of rows stored is not the number of readings accepted: the run has failed, however fast it was."""
 
 
 class Store:

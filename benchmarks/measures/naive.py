@@ -18,7 +18,7 @@ from benchmarks.baselines.servers import Naive, naive_project
 from benchmarks.bench import CONNECTIONS, ROUNDS, Bench, in_turn, ratio
 from benchmarks.fleet import FLEET
 from benchmarks.load import requests
-from benchmarks.machine.store import LostReading
+from benchmarks.load.result import LostReading
 from benchmarks.report import Result
 
 ID = "naive"

@@ -13,7 +13,7 @@ import time
 from benchmarks import bodies
 from benchmarks.bench import CONNECTIONS, Bench
 from benchmarks.load import sender, watch
-from benchmarks.machine.store import LostReading
+from benchmarks.load.result import LostReading
 from benchmarks.report import Result
 
 ID = "P3"
