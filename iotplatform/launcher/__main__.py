@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from iotplatform.env_errors import readable_configuration_errors
+from iotplatform.launcher.checks import check_port
 from iotplatform.launcher.errors import LaunchError
 from iotplatform.launcher.output import Output
 from iotplatform.launcher.rundir import RunDir
@@ -35,11 +36,14 @@ def main() -> int:
 def _run(config: Config) -> None:
     _allow_many_open_files()
     run_dir = RunDir(config.run_dir)
-    output = Output(run_dir.logs)
     try:
-        asyncio.run(_launch(config, run_dir, output))
+        check_port(config.host, config.port)
+        output = Output(run_dir.logs)
+        try:
+            asyncio.run(_launch(config, run_dir, output))
+        finally:
+            output.close()
     finally:
-        output.close()
         run_dir.close()
 
 

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 
 from iotplatform.env import BASE_DIR, Config
-from iotplatform.launcher import banner, checks, leftovers, processes, servers
+from iotplatform.launcher import banner, checks, leftovers, processes, servers, static
 from iotplatform.launcher.errors import LaunchError
 from iotplatform.launcher.output import Output
 from iotplatform.launcher.rundir import RunDir
@@ -21,7 +21,7 @@ _STOP_SECONDS = 8.5  # the promise is 10 s, the launcher's own end included
 _LOOK_SECONDS = 0.1
 _HOPELESS_DEATHS = 3
 _SERVER_SECONDS = 600.0  # a database that recovers from a crash reads its log first
-_WEB_SECONDS = 60.0
+_WEB_SECONDS = 180.0  # a slow or busy machine; one that dies is noticed at once
 _PATIENCE_SECONDS = 10.0
 _SAME_REQUEST_SECONDS = 1.0  # make and a signal to the process group may both bring the same one
 
@@ -54,7 +54,6 @@ class Launch:
 
     async def _start(self) -> None:
         began = time.monotonic()
-        checks.check_port(self._config.host, self._config.port)
         for name in await asyncio.to_thread(leftovers.clear, self._run_dir):
             self._output.say(f"{name} was left running by an earlier start: stopped")
         await self._start_servers()
@@ -98,15 +97,16 @@ class Launch:
         metrics = processes.metrics_dir(self._config)
         shutil.rmtree(metrics, ignore_errors=True)  # of processes that are gone
         metrics.mkdir()
-        steps = [("migrate", "migrate", "--noinput"), ("admin", "ensure_admin")]
-        if not (BASE_DIR / "static-root").exists():
-            steps.append(("static", "collectstatic", "--noinput"))
-        for name, *arguments in steps:
-            status = await self._supervisor.run_once(processes.manage(self._config, name, *arguments))
-            if status != 0:
-                raise LaunchError(
-                    f"`manage.py {' '.join(arguments)}` failed; its last words:\n{self._output.tail(name)}"
-                )
+        await self._manage("migrate", "migrate", "--noinput")
+        await self._manage("admin", "ensure_admin")
+        if not static.is_current(BASE_DIR):
+            await self._manage("static", "collectstatic", "--noinput", "--verbosity", "0")
+            static.mark_current(BASE_DIR)
+
+    async def _manage(self, name: str, *arguments: str) -> None:
+        status = await self._supervisor.run_once(processes.manage(self._config, name, *arguments))
+        if status != 0:
+            raise LaunchError(f"`manage.py {' '.join(arguments)}` failed; its last words:\n{self._output.tail(name)}")
 
     async def _until(self, child: Child, answers: Callable[[], bool], seconds: float) -> None:
         """Wait until it answers, as long as it looks alive."""

@@ -88,7 +88,7 @@ def broken() -> None:
 
 
 def run_standins(worker_role: str, web_role: str) -> int:
-    from iotplatform.launcher import processes
+    from iotplatform.launcher import processes, static
     from iotplatform.launcher.__main__ import main
     from iotplatform.launcher.command import Command, Stage
 
@@ -99,6 +99,7 @@ def run_standins(worker_role: str, web_role: str) -> int:
         as_command(web_role, Stage.WEB, "web"),
         as_command(worker_role, Stage.WORKERS, "worker"),
     ]
+    static.is_current = lambda _: True
     processes.manage = lambda _, name, *arguments: Command(name, (sys.executable, "-S", "-c", f"print({arguments!r})"))
     return main()
 

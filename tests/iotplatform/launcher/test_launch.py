@@ -198,6 +198,7 @@ def test_a_taken_port_is_named(run: Callable[..., Run], port: int) -> None:
         other.listen()
         refused = run()
         assert refused.ended() == 1
+    assert refused.text().count("\n") == 1
     assert f"port {port} of 127.0.0.1 is taken" in refused.text()
     assert "PORT=" in refused.text()
     assert "Traceback" not in refused.text()

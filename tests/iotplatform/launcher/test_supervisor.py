@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iotplatform.launcher import leftovers
+from iotplatform.launcher import leftovers, static
 from iotplatform.launcher.command import Command
 from iotplatform.launcher.orphans import User, wrapped
 from iotplatform.launcher.output import Output
@@ -163,3 +163,15 @@ def test_a_command_gets_its_environment_and_its_user() -> None:
     user = User(65534, 65534) if os.geteuid() == 0 else None
     ran = subprocess.run(wrapped(show, 0, user, {"PROCESS_NAME": "web"}), capture_output=True, text=True, check=True)
     assert ran.stdout.split() == [*(str(part) for part in user or (os.getuid(), os.getgid())), "web"]
+
+
+def test_static_files_are_collected_again_after_a_change(tmp_path: Path) -> None:
+    source = tmp_path / "dashboard/static/page.css"
+    source.parent.mkdir(parents=True)
+    for path in (source, tmp_path / "requirements.txt"):
+        path.touch()
+    assert not static.is_current(tmp_path)
+    static.mark_current(tmp_path)
+    assert static.is_current(tmp_path)
+    os.utime(source, (time.time() + 10, time.time() + 10))
+    assert not static.is_current(tmp_path)
