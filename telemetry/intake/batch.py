@@ -56,6 +56,7 @@ class Columns:
     #: Rows whose value was true or false; None where no row was.
     boolean: NDArray[np.bool_] | None = None
     rejections: list[Rejection] = field(default_factory=list)
+    _starts: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -68,6 +69,23 @@ class Columns:
     def spread(self, per_run: NDArray[Any]) -> NDArray[Any]:
         """One entry a run to one entry a row."""
         return per_run if self.runs is None else np.repeat(per_run, self.runs)
+
+    def span(self, run: int) -> tuple[int, int]:
+        """(first row, number of rows) of a run."""
+        if self.runs is None:
+            return run, 1
+        return int(self._first_rows(self.runs)[run]), int(self.runs[run])
+
+    def run_of(self, row: int) -> int:
+        """The run that a row belongs to."""
+        if self.runs is None:
+            return row
+        return int(np.searchsorted(self._first_rows(self.runs), row, side="right")) - 1
+
+    def _first_rows(self, runs: Int64) -> Int64:
+        if self._starts is None:
+            self._starts = np.cumsum(runs) - runs
+        return self._starts
 
 
 @dataclass(slots=True)

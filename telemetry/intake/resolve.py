@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.intake.batch import Columns, Rejection
-from telemetry.intake.decode.json_careful import PAYLOAD_CHARACTERS
-from telemetry.intake.times import iso
+from telemetry.intake.refuse import refuse_run, short
 from telemetry.registry import DeviceEntry, KeyEntry, Registry, Slots
 from telemetry.registry.registry import RegistryStale
 
 _LOOKS = 5
+#: What a name may not have anywhere: control characters, and halves of surrogate pairs, which no UTF-8 can say.
+_UNNAMABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 
 
 @dataclass(slots=True)
@@ -39,28 +40,31 @@ def resolve(columns: Columns, registry: Registry, key: KeyEntry | None, most_ser
         # Names that are not texts (a device left out) are simply not found.
         found = list(map(table.by_name.get, names))  # type: ignore[arg-type]
         missing = [run for run, slot in enumerate(found) if slot is None and run not in refused]
-        if not missing:
-            break
-        refused |= _register(columns, missing, registry, key, most_series)
-    else:
-        raise RegistryStale
-    slots = np.array([-1 if slot is None else slot for slot in found] if refused else found, np.int64)
-    if key is not None and not key.all_devices:
-        _forbid_others(columns, table, slots, key, refused)
-    return Resolved(table, slots, [refused[run] for run in sorted(refused)])
+        if missing:
+            refused |= _register(columns, missing, registry, key, most_series)
+            continue
+        slots = np.array([-1 if slot is None else slot for slot in found] if refused else found, np.int64)
+        slots[list(refused)] = -1  # also where it became known since
+        if key is None or key.all_devices or _forbid_others(columns, table, slots, key, refused):
+            return Resolved(table, slots, [refused[run] for run in sorted(refused)])
+    raise RegistryStale
 
 
 def _forbid_others(
     columns: Columns, table: Slots, slots: NDArray[np.int64], key: KeyEntry, refused: dict[int, Rejection]
-) -> None:
-    """Refuse runs of devices that the key may not write for."""
-    devices = table.device[slots]
-    for device_id in np.unique(devices[slots >= 0]).tolist():
-        device = table.devices.get(device_id)
-        if device is None or not key.may_write(device):
-            for run in np.flatnonzero((devices == device_id) & (slots >= 0)).tolist():
-                refused[run] = _forbidden(columns, run)
-                slots[run] = -1
+) -> bool:
+    """Refuse runs of devices that the key may not write for; False where one of them was just changed: look again."""
+    known = np.flatnonzero(slots >= 0)
+    ids, device_of = np.unique(table.device[slots[known]], return_inverse=True)
+    devices = [table.devices.get(device_id) for device_id in ids.tolist()]
+    if None in devices:
+        return False
+    allowed = np.array([device is not None and key.may_write(device) for device in devices], np.bool_)
+    forbidden = known[~allowed[device_of]]
+    for run in forbidden.tolist():
+        refused[run] = _forbidden(columns, run)
+    slots[forbidden] = -1
+    return True
 
 
 def _register(
@@ -73,21 +77,23 @@ def _register(
         name, metric = columns.devices[run], columns.metrics[run]
         if name is None:
             detail = "the reading names no device, and the key is not one device's own"
-            refused[run] = run_rejection(columns, run, "device", "malformed", detail)
+            refused[run] = refuse_run(columns, run, "device", "malformed", detail)
         elif not _is_name(metric, 100):
             detail = "a metric's name has 1 to 100 characters, none of them a control character, and no space at either end"
-            refused[run] = run_rejection(columns, run, "metrics", "malformed", detail)
+            refused[run] = refuse_run(columns, run, "metrics", "malformed", detail)
         else:
             by_device.setdefault(name, []).append(run)
-    devices = registry.devices(name for name in by_device if _is_name(name, 200))
+    found = registry.devices(name for name in by_device if _is_name(name, 200))
+    usable: dict[int, DeviceEntry] = {}
     for name, runs in by_device.items():
-        device = devices.get(name)
+        device = found.get(name)
         reason = _device_fault(name, device, key)
         if reason is not None:
             refused |= {run: reason(columns, run) for run in runs}
         elif device is not None:
-            refused |= _register_metrics(columns, runs, device, registry, most_series)
-    return refused
+            usable[device.id] = device
+    runs_of = {device.id: by_device[device.name] for device in usable.values()}
+    return refused | _register_metrics(columns, runs_of, usable, registry, most_series)
 
 
 def _device_fault(
@@ -105,71 +111,48 @@ def _device_fault(
 
 
 def _register_metrics(
-    columns: Columns, runs: list[int], device: DeviceEntry, registry: Registry, most_series: int
+    columns: Columns, runs_of: dict[int, list[int]], devices: dict[int, DeviceEntry], registry: Registry, most_series: int
 ) -> dict[int, Rejection]:
+    """Register the metrics of usable devices, all of them at once; answers the refusals by run."""
     refused: dict[int, Rejection] = {}
-    wanted: dict[str, bool] = {}
-    for run in runs:
-        metric = columns.metrics[run]
-        if device.strict and metric not in device.contracts:
-            detail = f"the device's type does not name {metric}; it names {', '.join(sorted(device.contracts)) or 'none'}"
-            refused[run] = run_rejection(columns, run, f"metrics.{metric}", "unknown_metric", detail)
-        else:
-            wanted.setdefault(metric, _is_boolean(columns, run))
-    exceeding = registry.add_series(device, wanted, most_series)
-    for run in runs:
-        metric = columns.metrics[run]
-        if metric in exceeding and run not in refused:
-            detail = f"the device has {most_series} metrics already, as many as one may have"
-            refused[run] = run_rejection(columns, run, f"metrics.{metric}", "too_many_metrics", detail)
+    wanted: dict[int, dict[str, bool]] = {}
+    for device_id, runs in runs_of.items():
+        device = devices[device_id]
+        for run in runs:
+            metric = columns.metrics[run]
+            if device.strict and metric not in device.contracts:
+                detail = f"the device's type does not name {metric}; it names {', '.join(sorted(device.contracts)) or 'none'}"
+                refused[run] = refuse_run(columns, run, f"metrics.{metric}", "unknown_metric", detail)
+            else:
+                wanted.setdefault(device_id, {}).setdefault(metric, _is_boolean(columns, run))
+    exceeding = registry.add_series(wanted, devices, most_series) if wanted else set()
+    for device_id, metric in exceeding:
+        for run in runs_of[device_id]:
+            if columns.metrics[run] == metric:
+                detail = f"the device has {most_series} metrics already, as many as one may have"
+                refused[run] = refuse_run(columns, run, f"metrics.{metric}", "too_many_metrics", detail)
     return refused
 
 
 def _unknown(columns: Columns, run: int) -> Rejection:
-    detail = f"there is no device {columns.devices[run]!r}; register it first"
-    return run_rejection(columns, run, "device", "unknown_device", detail)
+    detail = f"there is no device {short(columns.devices[run] or '')!r}; register it first"
+    return refuse_run(columns, run, "device", "unknown_device", detail)
 
 
 def _forbidden(columns: Columns, run: int) -> Rejection:
-    detail = f"the key may not write for device {columns.devices[run]!r}"
-    return run_rejection(columns, run, "device", "forbidden_device", detail)
+    detail = f"the key may not write for device {short(columns.devices[run] or '')!r}"
+    return refuse_run(columns, run, "device", "forbidden_device", detail)
 
 
 def _disabled(columns: Columns, run: int) -> Rejection:
     detail = f"device {columns.devices[run]!r} is disabled"
-    return run_rejection(columns, run, "device", "device_disabled", detail)
-
-
-def run_rejection(columns: Columns, run: int, field: str, code: str, detail: str) -> Rejection:
-    """A Rejection of a whole run, with the run as a reading of its own as the payload."""
-    first, count = _span(columns, run)
-    values = [
-        bool(value) if columns.boolean is not None and columns.boolean[row] else float(value)
-        for row, value in enumerate(columns.values[first : first + count], first)
-    ]
-    times = [iso(int(time)) for time in columns.times[first : first + count]]
-    metric = columns.metrics[run]
-    reading: dict[str, object] = {"device": columns.devices[run]}
-    reading |= (
-        {"time": times[0], "metrics": {metric: values[0]}} if count == 1 else {"times": times, "metrics": {metric: values}}
-    )
-    index = int(columns.index[first]) if count else None
-    name = (columns.devices[run] or "")[:200]
-    payload = json.dumps(reading, ensure_ascii=False)[:PAYLOAD_CHARACTERS]
-    return Rejection(index, field[:200], code, detail[:500], name, payload, count)
-
-
-def _span(columns: Columns, run: int) -> tuple[int, int]:
-    """(first row, number of rows) of a run."""
-    if columns.runs is None:
-        return run, 1
-    return int(columns.runs[:run].sum()), int(columns.runs[run])
+    return refuse_run(columns, run, "device", "device_disabled", detail)
 
 
 def _is_boolean(columns: Columns, run: int) -> bool:
-    first, count = _span(columns, run)
+    first, count = columns.span(run)
     return columns.boolean is not None and count > 0 and bool(columns.boolean[first])
 
 
 def _is_name(name: str, longest: int) -> bool:
-    return 0 < len(name) <= longest and name.isprintable() and name == name.strip()
+    return 0 < len(name) <= longest and name == name.strip() and _UNNAMABLE(name) is None

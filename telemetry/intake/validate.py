@@ -5,13 +5,13 @@ Pure: it works on arrays and on plain records, and knows neither the database no
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.intake.batch import NO_TIME, Columns, Float64, Int64, Rejection
+from telemetry.intake.refuse import refuse_row
 from telemetry.intake.times import iso
 
 
@@ -49,31 +49,17 @@ def explain_time(columns: Columns, row: int, window: Window) -> Rejection:
     time = int(columns.times[row])
     if time > window.newest:
         detail = f"{iso(time)} lies after {iso(window.newest)}, the latest time accepted now; check the device's clock"
-        return rejection(columns, row, "time", "too_far_in_future", detail)
+        return refuse_row(columns, row, "time", "too_far_in_future", detail)
     detail = f"{iso(time)} lies before {iso(window.oldest)}, the oldest time accepted; a key with the backfill right may send it"
-    return rejection(columns, row, "time", "too_old", detail)
+    return refuse_row(columns, row, "time", "too_old", detail)
 
 
 def explain_value(columns: Columns, row: int, metric: str, low: float, high: float) -> Rejection:
     """Why this row's value was refused."""
     value = float(columns.values[row])
     if not np.isfinite(value):
-        return rejection(columns, row, f"metrics.{metric}", "not_finite", "the value is not a finite number")
+        return refuse_row(columns, row, f"metrics.{metric}", "not_finite", "the value is not a finite number")
     if abs(value) > 1e100:
-        return rejection(columns, row, f"metrics.{metric}", "invalid_value", "a value's magnitude is 1e100 at most")
+        return refuse_row(columns, row, f"metrics.{metric}", "invalid_value", "a value's magnitude is 1e100 at most")
     detail = f"{value:g} lies outside the physical range of {metric}, {low:g} to {high:g}"
-    return rejection(columns, row, f"metrics.{metric}", "out_of_range", detail)
-
-
-def rejection(columns: Columns, row: int, field: str, code: str, detail: str) -> Rejection:
-    """A Rejection of one row, with the row as a reading of its own as the payload."""
-    run = row if columns.runs is None else int(np.searchsorted(np.cumsum(columns.runs), row, side="right"))
-    value = float(columns.values[row])
-    boolean = columns.boolean is not None and bool(columns.boolean[row])
-    reading = {
-        "device": columns.devices[run],
-        "time": iso(int(columns.times[row])),
-        "metrics": {columns.metrics[run]: bool(value) if boolean else value},
-    }
-    payload = json.dumps(reading, ensure_ascii=False)
-    return Rejection(int(columns.index[row]), field[:200], code, detail, (columns.devices[run] or "")[:200], payload)
+    return refuse_row(columns, row, f"metrics.{metric}", "out_of_range", detail)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from telemetry import measures
-from telemetry.models import Device, DeviceKey, MetricDefinition, Series
+from telemetry.models import Device, DeviceKey, MetricDefinition
 from telemetry.models.key import digest_of
 from telemetry.registry.entries import ANY_VALUE, WIDEST, DeviceEntry, KeyEntry, MetricContract
 from telemetry.registry.slots import Slots
@@ -102,35 +103,26 @@ class Registry:
             for row in rows
         }
 
-    def add_series(self, device: DeviceEntry, metrics: dict[str, bool], most: int) -> set[str]:
-        """Give metrics of an enabled device their slots, registering new series while it has fewer than ``most``.
+    def add_series(self, wanted: dict[int, dict[str, bool]], devices: dict[int, DeviceEntry], most: int) -> set[tuple[int, str]]:
+        """Give metrics of enabled devices their slots, registering new series while a device has fewer than ``most``.
 
-        ``metrics`` says of each whether its first value is boolean. Answers those that would exceed ``most``. Where
-        something was forgotten meanwhile nothing is kept, and the caller looks again.
+        ``wanted`` says of each metric, by device id, whether its first value is boolean. Answers the pairs that would
+        exceed ``most``. Where something was forgotten meanwhile nothing is kept, and the caller looks again.
         """
         loads = self._loads
-        known = dict(Series.objects.filter(device_id=device.id).values_list("metric", "id"))
-        if new := {metric: boolean for metric, boolean in metrics.items() if metric not in known}:
-            known = self._create_series(device, new, most)
+        pairs = [(device, metric) for device, metrics in wanted.items() for metric in metrics]
+        known = _known_series(pairs)
+        if new := [(device, metric, wanted[device][metric]) for device, metric in pairs if (device, metric) not in known]:
+            _create_series(new, most)
+            known = _known_series(pairs)
         with self._lock:
             if loads == self._loads:
-                for metric in metrics.keys() & known.keys():
+                for (device_id, metric), series in known.items():
+                    device = devices[device_id]
                     if (device.name, metric) not in self.slots.by_name:
                         contract = device.contracts.get(metric, ANY_VALUE)
-                        self.slots.add(known[metric], device.id % self.shards, device, metric, contract)
-        return metrics.keys() - known.keys()
-
-    @staticmethod
-    @transaction.atomic
-    def _create_series(device: DeviceEntry, new: dict[str, bool], most: int) -> dict[str, int]:
-        # The device's row is the lock that keeps two processes from exceeding the cap together.
-        if not Device.objects.select_for_update().filter(pk=device.id).exists():
-            return {}
-        have = Series.objects.filter(device_id=device.id).count()
-        room = [Series(device_id=device.id, metric=metric, boolean=boolean) for metric, boolean in new.items()]
-        made = Series.objects.bulk_create(room[: max(0, most - have)], ignore_conflicts=True)
-        measures.series_created.inc(len(made))
-        return dict(Series.objects.filter(device_id=device.id).values_list("metric", "id"))
+                        self.slots.add(series, device_id % self.shards, device, metric, contract)
+        return set(pairs) - known.keys()
 
     # --- forgetting ---------------------------------------------------------------------------------------------
 
@@ -152,6 +144,41 @@ class Registry:
             self.shards = shards
             self.forget(set(), set(), everything=True)
         self.epoch, self.open = epoch, is_open
+
+
+def _known_series(pairs: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Series ids of those of these (device id, metric) that are registered."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.device_id, s.metric, s.id FROM unnest(%s::bigint[], %s::text[]) AS u(device, metric) "
+            "JOIN telemetry_series s ON s.device_id = u.device AND s.metric = u.metric",
+            [[device for device, _ in pairs], [metric for _, metric in pairs]],
+        )
+        return {(device, metric): series for device, metric, series in cursor.fetchall()}
+
+
+@transaction.atomic
+def _create_series(new: list[tuple[int, str, bool]], most: int) -> None:
+    """Register these (device id, metric, boolean), as far as the cap of each device allows."""
+    ids = sorted({device for device, _, _ in new})
+    with connection.cursor() as cursor:
+        # The devices' rows are the locks that keep two processes from exceeding a cap together; in one order, so that
+        # they cannot wait for each other. A device that is gone by now gets no series.
+        cursor.execute("SELECT id FROM telemetry_device WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids])
+        there = {device for (device,) in cursor.fetchall()}
+        cursor.execute("SELECT device_id, count(*) FROM telemetry_series WHERE device_id = ANY(%s) GROUP BY 1", [ids])
+        have = Counter(dict(cursor.fetchall()))
+        rows = []
+        for device, metric, boolean in new:
+            if device in there and have[device] < most:
+                have[device] += 1
+                rows.append((device, metric, boolean))
+        cursor.execute(
+            "INSERT INTO telemetry_series (device_id, metric, boolean, created_at) "
+            "SELECT d, m, b, now() FROM unnest(%s::bigint[], %s::text[], %s::boolean[]) AS u(d, m, b) ON CONFLICT DO NOTHING",
+            [[row[place] for row in rows] for place in range(3)],
+        )
+        measures.series_created.inc(cursor.rowcount)
 
 
 def _contracts(type_ids: set[int]) -> dict[int, dict[str, MetricContract]]:
