@@ -63,7 +63,7 @@ def _spoke_between(state: str, now: datetime) -> Q:
     for type_id, least in types.values_list("pk", "least"):
         by_interval.setdefault(least, []).append(type_id)
     known = [type_id for ids in by_interval.values() for type_id in ids]
-    condition = _window(state, None, now) & (Q(type=None) | ~Q(type__in=known))
+    condition = _window(state, None, now) & ~Q(type__in=known)
     for interval, ids in by_interval.items():
         condition |= _window(state, interval, now) & Q(type__in=ids)
     return condition

@@ -173,7 +173,9 @@ def test_lists_are_filtered_by_what_a_device_is(api: Api) -> None:
     make_group("plant/hall-10")
     Device.objects.create(name="a", type=pump, group=hall, labels={"site": "north", "row": "1"})
     Device.objects.create(name="b", type=pump, group=line, labels={"site": "north"}, description="Feed water")
-    Device.objects.create(name="c", type=meter, group=make_group("plant/hall-10"), enabled=False)
+    Device.objects.create(
+        name="c", type=meter, group=make_group("plant/hall-10"), enabled=False, labels={"site": "south"}
+    )
     assert names(api.get("devices")) == ["a", "b", "c"]
     assert names(api.get("devices", type="pump")) == ["a", "b"]
     assert names(api.get("devices", group="plant/hall-1")) == ["a", "b"]
