@@ -70,7 +70,8 @@ class Bench:
     @cached_property
     def yardstick(self) -> Yardstick:
         config = self.ground.config
-        return Yardstick(self.ground.database, config.timeseries_engine, config.partition_days)
+        database = self.ground.make_database(self.ground.database, "iot_r0")
+        return Yardstick(database, config.timeseries_engine, config.partition_days)
 
     @cached_property
     def best_rate(self) -> float:
@@ -126,7 +127,7 @@ class Bench:
         """Send some readings of every series, so that none is new in what follows and every process is awake."""
         load = self.load(bodies.one_metric, readings=max(10 * fleet.series, 100_000), fleet=fleet)
         committed = self.store.committed()
-        # A process that has just started may refuse at first; ours sends again what was refused.
+        # A process that has just started may refuse at first; our own generator sends again what was refused.
         sender.send(load, self.platform.port)
         self.store.wait_for(committed + load.readings)
 

@@ -1,9 +1,9 @@
 """R0, the yardstick: how fast this database can store readings at all.
 
 Two concurrent connections write 1,000,000 prebuilt rows (time, series_id, value) of 10,000 series with COPY … BINARY,
-10,000 rows a statement, into an empty table. The table is made by the platform's own time-series engine, in a schema of
-its own, so it has the same partitions or chunks, the same unique index (series_id, time) and the same durability. What
-stores rows in that database cannot be faster by much, so the platform is measured as a share of it.
+10,000 rows a statement, into an empty table. The table is made by the platform's own time-series engine, in a database
+of its own on the same server, so it has the same partitions or chunks, the same unique index (series_id, time) and the
+same durability. Nothing that stores rows there can be faster by much, so the platform is measured as a share of it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from telemetry.timeseries.engine import TABLE, choose_engine
 ROWS = 1_000_000
 CONNECTIONS = 2
 
-_SCHEMA = "yardstick"
 _DEADLINE_SECONDS = 300
 
 
 class Yardstick:
-    """R0 on one database. Each `measure()` is one round."""
+    """R0 in a database that has nothing else. Each `measure()` is one round."""
 
     def __init__(self, database: Database, engine: str, partition_days: int) -> None:
         self._database = database
@@ -47,7 +46,7 @@ class Yardstick:
         connections = [psycopg.connect(self._database.url, autocommit=True) for _ in self._shares]
         try:
             seconds = _write_together(connections, self._shares)
-            stored = connections[0].execute(f"SELECT count(*) FROM {_SCHEMA}.{TABLE}").fetchone()
+            stored = connections[0].execute(f"SELECT count(*) FROM {TABLE}").fetchone()
             if stored != (ROWS,):
                 raise RuntimeError(f"R0 wrote {ROWS} rows, but the table has {stored}")
         finally:
@@ -58,16 +57,14 @@ class Yardstick:
 
     def _make_table(self) -> None:
         with psycopg.connect(self._database.url, autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.execute(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE")
-            cursor.execute(f"CREATE SCHEMA {_SCHEMA}")
-            cursor.execute(f"SET search_path TO {_SCHEMA}, public")
+            cursor.execute(f"DROP TABLE IF EXISTS {TABLE}")
             engine = choose_engine(cursor, self._engine)
             engine.create(cursor, self._days)
             Coverage(engine, self._days).ensure(cursor, self._span_us)
 
     def _drop_table(self) -> None:
         with psycopg.connect(self._database.url, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA {_SCHEMA} CASCADE")
+            connection.execute(f"DROP TABLE {TABLE}")
 
 
 def _write_together(connections: list[psycopg.Connection], shares: list[list[bytes]]) -> float:
@@ -78,7 +75,7 @@ def _write_together(connections: list[psycopg.Connection], shares: list[list[byt
     def write(connection: psycopg.Connection, share: list[bytes]) -> None:
         try:
             ready.wait()
-            rows.copy_all(connection, f"{_SCHEMA}.{TABLE}", share)
+            rows.copy_all(connection, TABLE, share)
         except BaseException as error:
             errors.append(error)
 
