@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter, RelatedDropdownFilter
@@ -66,7 +67,6 @@ class SeriesInline(TabularInline):
     tab = True
     hide_title = True
     can_delete = False
-    show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Series]:
         return super().get_queryset(request).select_related("device__type")
@@ -100,7 +100,6 @@ class KeyInline(TabularInline):
     tab = True
     hide_title = True
     can_delete = False
-    show_change_link = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -109,8 +108,10 @@ class KeyInline(TabularInline):
         return False
 
     @display(description="Key")
-    def link(self, key: DeviceKey) -> str:
-        return str(key)
+    def link(self, key: DeviceKey) -> SafeString:
+        return format_html(
+            '<a class="underline" href="{}">{}</a>', reverse("admin:telemetry_devicekey_change", args=[key.pk]), key
+        )
 
     @display(description="State")
     def state(self, key: DeviceKey) -> str:
@@ -199,8 +200,7 @@ class DeviceAdmin(ModelAdmin):
         delete_device(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        for device in queryset:
-            delete_device(device)
+        queryset.delete()
 
 
 def _latest_of(series: Any) -> Any:

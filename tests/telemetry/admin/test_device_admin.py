@@ -107,6 +107,13 @@ def test_a_devices_page_shows_its_newest_values_with_unit_and_age(admin: Admin) 
     assert "running on 1 min ago" in text
 
 
+def test_a_devices_page_leads_to_its_keys(admin: Admin) -> None:
+    key = DeviceKey(device=Device.objects.create(name="pump-7"))
+    key.issue()
+    page = admin.client.get(f"/admin/telemetry/device/{key.device_id}/change/").content.decode()
+    assert f'href="/admin/telemetry/devicekey/{key.pk}/change/">{key}</a>' in page
+
+
 def test_a_device_is_registered_by_form(admin: Admin) -> None:
     fields = {"name": "pump 7", "labels": '{"site": "north"}', "series-TOTAL_FORMS": 0, "series-INITIAL_FORMS": 0}
     response = admin.post("telemetry_device_add", **fields, **{"keys-TOTAL_FORMS": 0, "keys-INITIAL_FORMS": 0})
