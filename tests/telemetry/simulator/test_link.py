@@ -85,6 +85,7 @@ def test_a_platform_that_is_gone_is_unreachable_until_it_is_back() -> None:
         link.post(b"1", "k")
     back = Platform(port)
     back.answers.append((202, {}, b"{}"))
+    back.timeout = 10
     thread = threading.Thread(target=back.handle_request)
     thread.start()
     assert link.post(b"2", "k").status == 202
