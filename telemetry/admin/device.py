@@ -200,7 +200,8 @@ class DeviceAdmin(ModelAdmin):
         delete_device(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        queryset.delete()
+        for device in queryset:
+            delete_device(device)
 
 
 def _latest_of(series: Any) -> Any:
