@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["configure", "redact", "redacted"]
+__all__ = ["configure", "json_formatter", "redact", "redacted"]
 
 #: The name under which a process is known that was started by hand.
 COMMAND_LINE = "manage"
@@ -55,17 +55,11 @@ def configure(process_name: str, *, debug: bool = False) -> None:
     """
     readable = process_name == COMMAND_LINE
     level = logging.DEBUG if debug else logging.WARNING if readable else logging.INFO
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _NamesProcess(process_name),
-    ]
-    last: list[Processor] = (
+    shared = _facts(process_name)
+    last = (
         [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")]
         if readable
-        # Tracebacks become text before secrets are looked for: they quote values.
-        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(_to_json)]
+        else _as_json()
     )
     structlog.configure(
         processors=[*shared, *last],
@@ -76,6 +70,11 @@ def configure(process_name: str, *, debug: bool = False) -> None:
     _route_standard_library(shared, last, level)
     sys.excepthook = _log_uncaught if not readable else sys.__excepthook__
     threading.excepthook = _log_uncaught_in_thread if not readable else threading.__excepthook__
+
+
+def json_formatter(process_name: str) -> logging.Formatter:
+    """For servers that set up their own logging (granian.json): their lines in the same form as ours."""
+    return _formatter(_facts(process_name), _as_json())
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -122,14 +121,31 @@ class _NamesProcess:
         return event
 
 
-def _route_standard_library(shared: list[Processor], last: list[Processor], level: int) -> None:
-    formatter = structlog.stdlib.ProcessorFormatter(
+def _facts(process_name: str) -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _NamesProcess(process_name),
+    ]
+
+
+def _as_json() -> list[Processor]:
+    # Tracebacks become text before secrets are looked for: they quote values.
+    return [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(_to_json)]
+
+
+def _formatter(shared: list[Processor], last: list[Processor]) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
         # `extra={…}` is how code that knows nothing of structlog gives its facts.
         foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
+
+
+def _route_standard_library(shared: list[Processor], last: list[Processor], level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(_formatter(shared, last))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))  # what libraries say at DEBUG is about themselves

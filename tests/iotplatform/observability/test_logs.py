@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from iotplatform.env import BASE_DIR
 from iotplatform.observability.logs import redacted
 
 KEY = "iot_0123456789ab_J8f3kd93kfKDk39fkdlfk39fkDKf93kfdkfk3"
@@ -18,7 +19,9 @@ def stderr_of(code: str, process: str = "web") -> list[str]:
         "from iotplatform.observability.logs import configure\n"
         f"configure({process!r})\nlog = structlog.get_logger('ours')\n{code}"
     )
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stderr.splitlines()
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=BASE_DIR
+    ).stderr.splitlines()
 
 
 def test_our_lines_and_those_of_libraries_are_json_of_one_form():
@@ -101,3 +104,13 @@ def test_a_person_at_a_terminal_gets_readable_lines_from_warning_up():
     assert "shard=3" in lines[0]
     assert not lines[0].startswith("{")
     assert KEY[20:] not in lines[0]
+
+
+def test_the_web_server_itself_writes_the_same_form():
+    (line,) = stderr_of(
+        "import json\nfrom granian import log as granian\n"
+        "granian.configure_logging('info', json.load(open('iotplatform/observability/granian.json')))\n"
+        "granian.logger.info('Started worker-1')"
+    )
+    event = json.loads(line)
+    assert (event["event"], event["process"], event["logger"]) == ("Started worker-1", "web", "_granian")

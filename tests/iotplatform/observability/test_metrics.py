@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from iotplatform.observability.metrics import client_address, measures
 from telemetry.log import keys
+from telemetry.models import ShardPosition
 from tests.iotplatform.observability.hanging import point_database_at, silent_server, with_config
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,8 @@ def test_what_was_counted_is_shown():
 
 def test_the_log_is_measured_at_the_moment_of_the_scrape(platform_db, redis_client):
     redis_client.xadd(keys.stream(0), {"p": b"x" * 100}, id=f"{int((time.time() - 5) * 1000)}-0")
-    redis_client.hset(keys.meta(0), "in", 100)
+    redis_client.hset(keys.meta(0), "in", 150)
+    ShardPosition.objects.filter(shard=0).update(stored_offset=50)
     found = samples()
     assert found[("iot_log_entries", "0")] == 1
     assert found[("iot_log_bytes", "0")] == 100

@@ -59,6 +59,17 @@ def test_range_order_and_limit_hold(reader):
     assert [row[3] for row in rows(reader.get("/api/v1/readings", query))[1:]] == ["9.0", "8.0", "7.0"]
 
 
+def test_a_limit_beyond_one_page_holds_to_the_reading(reader):
+    series = store(Device.objects.create(name="pump-7"), "a", [(MORNING, 0.0)])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {TABLE} SELECT %s + interval '1 s' * n, %s, n FROM generate_series(1, 10010) n",
+            [MORNING, series.pk],
+        )
+    query = {"device": "pump-7", "format": "csv", "limit": 10_003}
+    assert len(rows(reader.get("/api/v1/readings", query))) == 1 + 10_003
+
+
 def test_errors_are_problems_not_files(reader):
     answer = reader.get("/api/v1/readings", {"device": "nobody"}, headers={"Accept": "text/csv"})
     assert answer.status_code == 404
