@@ -56,7 +56,7 @@ def configure(process_name: str, *, debug: bool = False) -> None:
     readable = process_name == COMMAND_LINE
     level = logging.DEBUG if debug else logging.WARNING if readable else logging.INFO
     shared = _facts(process_name)
-    last = (
+    last: list[Processor] = (
         [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")]
         if readable
         else _as_json()
