@@ -6,6 +6,8 @@ import zlib
 from typing import BinaryIO
 
 _PIECE = 1 << 18
+#: Each member costs a copy of all that follow it, and there is no telemetry in an empty one.
+_MOST_MEMBERS = 200
 
 
 class TooLarge(Exception):
@@ -19,12 +21,15 @@ class NotGzip(ValueError):
 def read_body(stream: BinaryIO, announced: int | None, most: int) -> bytes:
     """The body as sent, at most ``most`` bytes. ``announced`` is Content-Length, None where the body is chunked.
 
-    Raises TooLarge, for an announced size before reading anything.
+    Raises TooLarge, for an announced size before reading anything, and EOFError where the sender stopped half-way.
     """
     if announced is not None:
         if announced > most:
             raise TooLarge
-        return stream.read(announced) if announced else b""
+        body = stream.read(announced) if announced else b""
+        if len(body) < announced:
+            raise EOFError
+        return body
     pieces: list[bytes] = []
     size = 0
     while piece := stream.read(_PIECE):
@@ -38,8 +43,11 @@ def read_body(stream: BinaryIO, announced: int | None, most: int) -> bytes:
 def gunzip(body: bytes, most: int) -> bytes:
     """Decompress gzip (RFC 1952), also of several members, to at most ``most`` bytes. Raises TooLarge and NotGzip."""
     plain: list[bytes] = []
-    size = 0
+    size = members = 0
     while body:
+        members += 1
+        if members > _MOST_MEMBERS:
+            raise NotGzip(f"the gzip body has more than {_MOST_MEMBERS} members")
         inflater = zlib.decompressobj(wbits=31)
         try:
             piece = inflater.decompress(body, most - size + 1)

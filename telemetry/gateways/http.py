@@ -18,9 +18,9 @@ from telemetry.gateways.body import NotGzip, TooLarge, gunzip, read_body
 from telemetry.intake.accept import Accepted, Sender, Unavailable, accept
 from telemetry.intake.batch import Columns, Rejection
 from telemetry.intake.decode import DECODERS
-from telemetry.intake.decode.json_careful import PAYLOAD_CHARACTERS
 from telemetry.intake.decode.errors import Malformed, TooManyValues
 from telemetry.intake.process import Process, process
+from telemetry.intake.refuse import PAYLOAD_CHARACTERS
 from telemetry.receipts import Receipt, state_of
 from telemetry.registry import KeyEntry
 from telemetry.registry.registry import RegistryStale
@@ -78,7 +78,9 @@ def _key(request: HttpRequest, here: Process, now: float) -> KeyEntry:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     key = here.registry.key(token.strip(), now) if scheme.lower() == "bearer" else None
     if key is None:
-        raise _Refused(401, "Send a valid device key: Authorization: Bearer iot_…", WWW_Authenticate='Bearer realm="api"')
+        raise _Refused(
+            401, "Send a valid device key: Authorization: Bearer iot_…", WWW_Authenticate='Bearer realm="api"'
+        )
     return key
 
 
@@ -126,7 +128,7 @@ def _body(request: HttpRequest) -> bytes:
         raise _Refused(413, detail) from None
     except NotGzip as error:
         raise _Refused(400, str(error), [Rejection(None, "", "malformed", str(error))]) from None
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError):
         raise _Refused(400, "The body could not be read to its end.") from None
 
 

@@ -83,7 +83,8 @@ def accept(columns: Columns, sender: Sender, now: int) -> Accepted:
         raise Unavailable(str(error) or "the database does not answer") from error
     for shard in appended.wake:
         wake(shard)
-    _measure(receipt, rejections)
+    if appended.repeated is None:
+        _measure(receipt, rejections)
     return Accepted(receipt.accepted, receipt.rejected, receipt if receipt.accepted else None, rejections)
 
 
@@ -104,16 +105,11 @@ def _window(sender: Sender, now: int) -> Window:
     return Window(oldest, now + platform.max_future_seconds * 1_000_000)
 
 
-def _check(
-    columns: Columns, resolved: Resolved, window: Window
-) -> tuple[Batch, NDArray[np.int32], list[Rejection]]:
+def _check(columns: Columns, resolved: Resolved, window: Window) -> tuple[Batch, NDArray[np.int32], list[Rejection]]:
     """The rows that can be accepted, with the shard of each, and why the others cannot."""
     table, rejections = resolved.table, resolved.rejections
     slots = columns.spread(resolved.slots)
-    if not rejections:  # the usual case: every name is known
-        keep = None
-    else:
-        keep = slots >= 0
+    keep = slots >= 0 if rejections else None  # usually every name is known
     known = np.maximum(slots, 0)
     faulty = outside_window(columns.times, window)
     if faulty is not None:
@@ -141,18 +137,20 @@ def _append(
 ) -> tuple[Appended, Receipt]:
     """Write one entry a shard to the log, all or none; refusals ride with the first."""
     key_id = sender.key.id if sender.key else 0
-    kept = here.gate.admit(rejections) if rejections and sender.quarantine else []
+    kept = here.gate.admit(rejections, key_id) if rejections and sender.quarantine else []
     entries: list[tuple[int, bytes]] = []
     counts: list[int] = []
     for shard, part in _by_shard(batch, shards) or [(key_id % here.registry.shards, batch)]:
-        payload = Payload(part, now, here.registry.epoch, key_id, sender.judge, sender.backfill, sender.request_id, kept)
+        payload = Payload(
+            part, now, here.registry.epoch, key_id, sender.judge, sender.backfill, sender.request_id, kept
+        )
         entries.append((shard, payload.encode()))
         counts.append(len(part))
         kept = []
     rejected = sum(refused.count for refused in rejections)
     described = ",".join(f"{shard}:{count}" for (shard, _), count in zip(entries, counts, strict=True))
     idempotency = ""
-    if sender.idempotency_key:
+    if sender.idempotency_key and len(batch):  # what was refused as a whole may be sent again, corrected
         idempotency = hashlib.sha256(f"{key_id}:{sender.idempotency_key}".encode()).hexdigest()
     note = f"{now} {len(batch)} {rejected} {described}"
     if not len(batch) and not (rejections and sender.quarantine):

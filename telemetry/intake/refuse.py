@@ -26,7 +26,13 @@ def refusal(
     """A Rejection of a reading, which is kept as JSON. The caller cuts what ``reading`` shares with other refusals."""
     payload = json.dumps(reading, ensure_ascii=False)[:PAYLOAD_CHARACTERS]
     return Rejection(
-        index, _said(short(field)), code, _said(detail[:_DETAIL_CHARACTERS]), _said(short(device or "")), _said(payload), count
+        index,
+        _said(short(field)),
+        code,
+        _said(detail[:_DETAIL_CHARACTERS]),
+        _said(short(device or "")),
+        _said(payload),
+        count,
     )
 
 
@@ -44,7 +50,10 @@ def _refuse_rows(columns: Columns, run: int, first: int, count: int, field: str,
     device, metric = columns.devices[run], columns.metrics[run]
     rows = range(first, first + count)
     boolean = columns.boolean
-    values = [bool(columns.values[row]) if boolean is not None and boolean[row] else float(columns.values[row]) for row in rows]
+    values = [
+        bool(columns.values[row]) if boolean is not None and boolean[row] else float(columns.values[row])
+        for row in rows
+    ]
     times = [iso(int(columns.times[row])) for row in rows]
     reading: Mapping[str, Any] = {"device": None if device is None else short(device)}
     if count == 1:

@@ -79,7 +79,9 @@ def _register(
             detail = "the reading names no device, and the key is not one device's own"
             refused[run] = refuse_run(columns, run, "device", "malformed", detail)
         elif not _is_name(metric, 100):
-            detail = "a metric's name has 1 to 100 characters, none of them a control character, and no space at either end"
+            detail = (
+                "a metric's name has 1 to 100 characters, none of them a control character, and no space at either end"
+            )
             refused[run] = refuse_run(columns, run, "metrics", "malformed", detail)
         else:
             by_device.setdefault(name, []).append(run)
@@ -111,24 +113,30 @@ def _device_fault(
 
 
 def _register_metrics(
-    columns: Columns, runs_of: dict[int, list[int]], devices: dict[int, DeviceEntry], registry: Registry, most_series: int
+    columns: Columns,
+    runs_of: dict[int, list[int]],
+    devices: dict[int, DeviceEntry],
+    registry: Registry,
+    most_series: int,
 ) -> dict[int, Rejection]:
     """Register the metrics of usable devices, all of them at once; answers the refusals by run."""
     refused: dict[int, Rejection] = {}
     wanted: dict[int, dict[str, bool]] = {}
     for device_id, runs in runs_of.items():
         device = devices[device_id]
+        named = ", ".join(sorted(device.contracts)) or "none"
         for run in runs:
             metric = columns.metrics[run]
             if device.strict and metric not in device.contracts:
-                detail = f"the device's type does not name {metric}; it names {', '.join(sorted(device.contracts)) or 'none'}"
+                detail = f"the device's type does not name {metric}; it names {named}"
                 refused[run] = refuse_run(columns, run, f"metrics.{metric}", "unknown_metric", detail)
             else:
                 wanted.setdefault(device_id, {}).setdefault(metric, _is_boolean(columns, run))
     exceeding = registry.add_series(wanted, devices, most_series) if wanted else set()
-    for device_id, metric in exceeding:
+    for device_id in {device_id for device_id, _ in exceeding}:
         for run in runs_of[device_id]:
-            if columns.metrics[run] == metric:
+            metric = columns.metrics[run]
+            if (device_id, metric) in exceeding:
                 detail = f"the device has {most_series} metrics already, as many as one may have"
                 refused[run] = refuse_run(columns, run, f"metrics.{metric}", "too_many_metrics", detail)
     return refused

@@ -114,7 +114,10 @@ def _parse_uniform_texts(raw: Sequence[Any]) -> Int64 | None:
     first = digits[:, 0]
     separators = [4, 7, 10, 13, 16, length - 1] + ([19] if length > 20 else [])
     # Every text must have the separators of the first, and the first must have the right ones.
-    if bytes(first[separators]) not in (b"--T::Z", b"--T::Z.") or not (digits[separators] == first[separators, None]).all():
+    if (
+        bytes(first[separators]) not in (b"--T::Z", b"--T::Z.")
+        or not (digits[separators] == first[separators, None]).all()
+    ):
         return None
     numbers = np.delete(digits, separators, axis=0) - np.uint8(48)
     if (numbers > 9).any():
@@ -131,12 +134,23 @@ def _civil_to_microseconds(digits: NDArray[np.uint8]) -> Int64 | None:
     hour = parts[8] * 10 + parts[9]
     minute = parts[10] * 10 + parts[11]
     second = parts[12] * 10 + parts[13]
-    in_range = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 28) & (hour < 24) & (minute < 60) & (second < 60)
+    in_range = (
+        (year >= 1)
+        & (month >= 1)
+        & (month <= 12)
+        & (day >= 1)
+        & (day <= 28)
+        & (hour < 24)
+        & (minute < 60)
+        & (second < 60)
+    )
     if not in_range.all():
         # The last days of a month and leap seconds are rare enough for the careful path to decide, but days 29 to 31
         # come every month: check them against the month's length.
         longest = _MONTH_LENGTHS[np.clip(month, 1, 12)] + ((month == 2) & _is_leap(year))
-        in_range |= (day >= 29) & (day <= longest) & (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60)
+        in_range |= (
+            (day >= 29) & (day <= longest) & (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60)
+        )
         if not in_range.all() or not (year >= 1).all():
             return None
     # Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.

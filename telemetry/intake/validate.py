@@ -50,7 +50,8 @@ def explain_time(columns: Columns, row: int, window: Window) -> Rejection:
     if time > window.newest:
         detail = f"{iso(time)} lies after {iso(window.newest)}, the latest time accepted now; check the device's clock"
         return refuse_row(columns, row, "time", "too_far_in_future", detail)
-    detail = f"{iso(time)} lies before {iso(window.oldest)}, the oldest time accepted; a key with the backfill right may send it"
+    detail = f"{iso(time)} lies before {iso(window.oldest)}, the oldest time accepted"
+    detail += "; a key with the backfill right may send it"
     return refuse_row(columns, row, "time", "too_old", detail)
 
 

@@ -83,5 +83,6 @@ def count_dropped(connection: Connection, dropped: dict[str, int]) -> None:
 
 def _texts(refused: Rejection) -> tuple[str, str, str, str, str]:
     # PostgreSQL texts cannot hold NUL, which JSON texts can.
-    texts = (refused.device[:200], refused.field[:200], refused.code, refused.detail, refused.payload)
-    return tuple(text.replace("\x00", "\\u0000") for text in texts)  # type: ignore[return-value]
+    texts = (refused.device, refused.field, refused.code, refused.detail, refused.payload)
+    device, field, code, detail, payload = (text.replace("\x00", "\\u0000") for text in texts)
+    return device[:200], field[:200], code, detail, payload

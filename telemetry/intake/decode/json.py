@@ -1,12 +1,13 @@
 """JSON bodies: one reading, an array of readings, or {"readings": [...]}; each plain or compact.
 
-The usual body is decoded into typed structs by msgspec and turned into columns by C loops. Whatever does not fit is read
-again by the careful decoder (json_careful), which explains each fault and keeps what is good.
+The usual body is decoded into typed structs by msgspec and turned into columns by C loops. Whatever does not fit is
+read again by the careful decoder (json_careful), which explains each fault and keeps what is good.
 """
 
 from __future__ import annotations
 
-from itertools import chain, repeat
+import threading
+from itertools import chain, compress, repeat
 from typing import Any
 
 import msgspec
@@ -34,33 +35,60 @@ _object = msgspec.json.Decoder(_Item)
 _wrapped = msgspec.json.Decoder(_Wrapped)
 
 
+#: A document in memory can be 30 times as large as its text: large ones are decoded one at a time in a process.
+_LARGE_BYTES = 1 << 20
+_large = threading.Lock()
+
+
 class _NotUniform(Exception):
     """The body is for the careful decoder."""
 
 
 def decode_json(body: bytes, most: int) -> Columns:
     """Decode a JSON body of at most ``most`` values. Raises Malformed and TooManyValues."""
+    if len(body) < _LARGE_BYTES:
+        return _decode(body, most)
+    with _large:
+        return _decode(body, most)
+
+
+def _decode(body: bytes, most: int) -> Columns:
     try:
-        items = _items(body)
-        columns = _compact(items, most) if any(item.times is not None for item in items) else _plain(items, most)
+        items, wrapped = _items(body)
+        names = _names_in(body) - wrapped
+        compact = any([item.times is not None for item in items])
+        columns = _compact(items, most, names) if compact else _plain(items, most, names)
     except (msgspec.MsgspecError, _NotUniform, UnicodeDecodeError):
         columns = decode_carefully(body, most)
     if not len(columns) and not columns.rejections:
-        raise Malformed('the body holds no value; send for example {"device": "pump-7", "metrics": {"temperature": 21.5}}')
+        raise Malformed(
+            'the body holds no value; send for example {"device": "pump-7", "metrics": {"temperature": 21.5}}'
+        )
     return columns
 
 
-def _items(body: bytes) -> list[_Item]:
+def _items(body: bytes) -> tuple[list[_Item], bool]:
+    """The readings, and whether they came wrapped."""
     head = body[:64].lstrip()[:1]
     if head == b"[":
-        return _array.decode(body)
+        return _array.decode(body), False
     try:
-        return [_object.decode(body)]
+        return [_object.decode(body)], False
     except msgspec.ValidationError:
-        return _wrapped.decode(body).readings
+        return _wrapped.decode(body).readings, True
 
 
-def _plain(items: list[_Item], most: int) -> Columns:
+def _names_in(body: bytes) -> int:
+    """How often a text is followed by a colon: the names in a document, the same one twice counted twice.
+
+    Of a name that stands twice in an object the decoder keeps the last value and says nothing; the count does. (Who
+    writes colons in another way has too few and is read carefully.)
+    """
+    text = np.frombuffer(body, np.uint8)
+    return int(np.count_nonzero((text[:-1] == 34) & (text[1:] == 58)))
+
+
+def _plain(items: list[_Item], most: int, names_in_body: int) -> Columns:
     """Items with one time each."""
     metrics = [item.metrics for item in items]
     names = list(chain.from_iterable(metrics))
@@ -68,11 +96,16 @@ def _plain(items: list[_Item], most: int) -> Columns:
         raise TooManyValues(most)
     raw: list[Any] = list(chain.from_iterable(map(dict.values, metrics)))
     devices: list[str | None] = [item.device for item in items]
-    times, faults = parse_times([item.time for item in items])
+    raw_times = [item.time for item in items]
+    if names_in_body != 3 * len(items) - devices.count(None) - raw_times.count(None) + len(names):
+        raise _NotUniform
+    times, faults = parse_times(raw_times)
     if faults:
         raise _NotUniform
     index = np.arange(len(items), dtype=np.int32)
     counts = list(map(len, metrics))
+    if 0 in counts:
+        raise _NotUniform
     if len(names) != len(items) or set(counts) != {1}:
         devices = list(chain.from_iterable(map(repeat, devices, counts)))
         times = np.repeat(times, counts)
@@ -80,11 +113,13 @@ def _plain(items: list[_Item], most: int) -> Columns:
     kinds = set(map(type, raw))
     if list in kinds:
         raise _NotUniform
-    boolean = np.fromiter((value is True or value is False for value in raw), np.bool_, len(raw)) if bool in kinds else None
+    boolean = (
+        np.fromiter((value is True or value is False for value in raw), np.bool_, len(raw)) if bool in kinds else None
+    )
     return Columns(devices, names, None, times, np.array(raw, np.float64), index, boolean)
 
 
-def _compact(items: list[_Item], most: int) -> Columns:
+def _compact(items: list[_Item], most: int, names_in_body: int) -> Columns:
     """Items of which some have a list of times; the others count as lists of one."""
     devices: list[str | None] = []
     names: list[str] = []
@@ -93,16 +128,19 @@ def _compact(items: list[_Item], most: int) -> Columns:
     values: list[Any] = []
     booleans: list[tuple[int, list[Any]]] = []
     index: list[int] = []
+    optional = [field for item in items for field in (item.device, item.time, item.times)]
+    if names_in_body != len(items) + len(optional) - optional.count(None) + sum([len(item.metrics) for item in items]):
+        raise _NotUniform
     total = 0
     for place, item in enumerate(items):
-        if item.times is not None and item.time is not None:
+        if not item.metrics or (item.times is not None and item.time is not None):
             raise _NotUniform
         times, faults = parse_times([item.time] if item.times is None else item.times)
         if faults:
             raise _NotUniform
         for name, given in item.metrics.items():
             column = [given] if item.times is None else given
-            if not isinstance(column, list) or len(column) != len(times) or isinstance(column[0] if column else 0.0, list):
+            if not isinstance(column, list) or len(column) != len(times) or list in set(map(type, column)):
                 raise _NotUniform
             if bool in set(map(type, column)):
                 booleans.append((total, column))
@@ -123,7 +161,13 @@ def _compact(items: list[_Item], most: int) -> Columns:
         assert boolean is not None
         boolean[start : start + len(column)] = [value is True or value is False for value in column]
     columns = Columns(
-        devices, names, np.array(runs), np.concatenate(all_times), flat, np.repeat(np.array(index, np.int32), runs), boolean
+        devices,
+        names,
+        np.array(runs),
+        np.concatenate(all_times),
+        flat,
+        np.repeat(np.array(index, np.int32), runs),
+        boolean,
     )
     return _without_nulls(columns)
 
@@ -137,7 +181,10 @@ def _without_nulls(columns: Columns) -> Columns:
     keep = ~null
     starts = np.concatenate(([0], np.cumsum(columns.runs)))
     kept_before = np.concatenate(([0], np.cumsum(keep)))
-    columns.runs = np.diff(kept_before[starts])
+    runs = np.diff(kept_before[starts])
+    columns.devices = list(compress(columns.devices, runs))
+    columns.metrics = list(compress(columns.metrics, runs))
+    columns.runs = runs[runs > 0]
     columns.times, columns.values, columns.index = columns.times[keep], columns.values[keep], columns.index[keep]
     if columns.boolean is not None:
         columns.boolean = columns.boolean[keep]

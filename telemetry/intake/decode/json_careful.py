@@ -13,10 +13,9 @@ import numpy as np
 
 from telemetry.intake.batch import NO_TIME, Columns, Rejection
 from telemetry.intake.decode.errors import Malformed, TooManyValues
+from telemetry.intake.refuse import refusal, short
 from telemetry.intake.times import InvalidTime, parse_time
 
-#: As much of a refused reading as is kept.
-PAYLOAD_CHARACTERS = 16_384
 _FIELDS = {"device", "time", "times", "metrics"}
 _FORM = '{"device": "pump-7", "time": "2026-11-21T10:00:00Z", "metrics": {"temperature": 21.5}}'
 
@@ -29,7 +28,10 @@ class _DuplicateNames(dict[str, Any]):
 
 def decode_carefully(body: bytes, most: int) -> Columns:
     """As decode_json, with a Rejection for every value that cannot be used."""
-    return _Careful(most).decode(_items(_parse(body)))
+    try:
+        return _Careful(most).decode(_items(_parse(body)))
+    except RecursionError:  # whether on reading it, or on writing a refused part of it
+        raise Malformed("the body is nested too deeply") from None
 
 
 def _parse(body: bytes) -> Any:
@@ -37,8 +39,6 @@ def _parse(body: bytes) -> Any:
         return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 (byte {error.start})") from None
-    except RecursionError:
-        raise Malformed("the body is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
 
@@ -60,9 +60,11 @@ def _integer(digits: str) -> int | float:
 
 def _items(parsed: Any) -> list[Any]:
     if isinstance(parsed, dict) and "readings" in parsed:
+        if isinstance(parsed, _DuplicateNames):
+            raise Malformed(f"{short(parsed.name)!r} stands twice beside the readings")
         extra = sorted(set(parsed) - {"readings"})
         if extra:
-            raise Malformed(f"{extra[0]!r} stands beside readings; only readings may")
+            raise Malformed(f"{short(extra[0])!r} stands beside readings; only readings may")
         parsed = parsed["readings"]
         if not isinstance(parsed, list):
             raise Malformed('readings must be an array: {"readings": [...]}')
@@ -107,7 +109,7 @@ class _Careful:
             field, detail = fault
             self._refuse(index, item, field, "malformed", detail, _count(item))
             return
-        if "times" in item:
+        if item.get("times") is not None:
             self._compact(index, item)
         else:
             self._plain(index, item)
@@ -120,12 +122,17 @@ class _Careful:
             self._value(index, item, name, time, value)
 
     def _compact(self, index: int, item: dict[str, Any]) -> None:
-        raw_times = item["times"]
+        raw_times, columns, unfit = item["times"], {}, {}
         for name, column in item["metrics"].items():
-            if not isinstance(column, list) or len(column) != len(raw_times):
-                detail = f"metrics.{name} must be an array of {len(raw_times)} values, one for each of times"
-                self._refuse(index, {**item, "metrics": {name: column}}, f"metrics.{name}", "malformed", detail, len(raw_times))
-        columns = {n: c for n, c in item["metrics"].items() if isinstance(c, list) and len(c) == len(raw_times)}
+            fits = isinstance(column, list) and len(column) == len(raw_times)
+            (columns if fits else unfit)[name] = column
+        if unfit:
+            # One refusal for all of them: each would have to carry all the times.
+            first, *others = unfit
+            detail = f"metrics.{short(first)} must be an array of {len(raw_times)} values, one for each of times"
+            detail += f"; {len(others)} other metrics as well" if others else ""
+            bad = {**item, "metrics": unfit}
+            self._refuse(index, bad, f"metrics.{first}", "malformed", detail, _count(bad))
         for place, raw in enumerate(raw_times):
             row = {name: column[place] for name, column in columns.items() if column[place] is not None}
             if not row:
@@ -147,6 +154,9 @@ class _Careful:
 
     def _value(self, index: int, item: dict[str, Any], name: str, time: int, value: Any) -> None:
         field, single = f"metrics.{name}", {**item, "metrics": {name: value}}
+        for shared in ("device", "time"):  # both stand in every refusal of the reading
+            if isinstance(single.get(shared), str):
+                single[shared] = short(single[shared])
         if not isinstance(value, bool | int | float):
             detail = f"a value is a number or true or false, not {_described(value)}"
             self._refuse(index, single, field, "invalid_value", detail)
@@ -168,9 +178,8 @@ class _Careful:
 
     def _refuse(self, index: int, item: Any, field: str, code: str, detail: str, count: int = 1) -> None:
         device = item.get("device") if isinstance(item, dict) else None
-        payload = json.dumps(item, ensure_ascii=False)[:PAYLOAD_CHARACTERS]
-        name = device[:200] if isinstance(device, str) else ""
-        self._rejections.append(Rejection(index, field[:200], code, detail, name, payload, count))
+        named = device if isinstance(device, str) else None
+        self._rejections.append(refusal(index, field, code, detail, named, item, count))
         self._refused_values += count
         self._check_size()
 
@@ -195,7 +204,7 @@ def _fault_of(item: Any) -> tuple[str, str] | None:
         return "metrics", 'metrics is an object with at least one value: {"temperature": 21.5}'
     if isinstance(metrics, _DuplicateNames):
         return f"metrics.{metrics.name}", f"metrics.{metrics.name} stands twice in the reading"
-    if "times" in item and (item.get("time") is not None or not isinstance(item["times"], list)):
+    if item.get("times") is not None and (item.get("time") is not None or not isinstance(item["times"], list)):
         return "times", "times is an array, and stands instead of time"
     return None
 
@@ -205,10 +214,12 @@ def _count(item: Any) -> int:
     metrics = item.get("metrics") if isinstance(item, dict) else None
     if not isinstance(metrics, dict):
         return 1
-    return max(1, sum(len(value) if isinstance(value, list) else 1 for value in metrics.values()))
+    return max(1, sum(len(value) - value.count(None) if isinstance(value, list) else 1 for value in metrics.values()))
 
 
 def _described(value: Any) -> str:
     if value is None:
         return "null"
-    return {str: "a text", list: "an array", dict: "an object", _DuplicateNames: "an object"}.get(type(value), type(value).__name__)
+    return {str: "a text", list: "an array", dict: "an object", _DuplicateNames: "an object"}.get(
+        type(value), type(value).__name__
+    )
