@@ -1,0 +1,119 @@
+"""What was sent and how it was answered. Thread-safe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.plan import Batch
+
+__all__ = ["NO_ANSWER", "Ledger", "Record"]
+
+#: In place of a status: the connection failed before the answer came.
+NO_ANSWER = 0
+_MOST_VIOLATIONS = 20
+_SLOWEST_SECONDS = 10.0
+
+
+@dataclass(eq=False, slots=True)
+class Record:
+    """One batch: how often it was sent, the receipt of its acceptance, what that receipt said last."""
+
+    batch: Batch
+    attempts: int = 0
+    receipt: str = ""
+    state: dict[str, Any] = field(default_factory=dict)
+    #: How often its receipt said "lost" and it was sent again.
+    resent: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        return bool(self.receipt)
+
+    @property
+    def told(self) -> str:
+        """The last state: "", pending, stored or lost."""
+        return str(self.state.get("state", ""))
+
+
+class Ledger:
+    """All batches of one run, all answers, and every promise that was seen broken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self.records: list[Record] = []
+        self.answers: Counter[int] = Counter()
+        self.slowest = 0.0
+        #: The slowest refusal of readings since somebody set this to 0.
+        self.slowest_refusal = 0.0
+        self.violations: list[str] = []
+        self.accepted = 0
+        #: Those among them that were answered at once, not held until stored.
+        self.accepted_at_once = 0
+        #: Accepted, and not yet seen stored or lost.
+        self.unsettled: deque[Record] = deque()
+
+    def open(self, batch: Batch) -> Record:
+        """Before a batch is sent for the first time."""
+        record = Record(batch)
+        with self._lock:
+            self.records.append(record)
+        return record
+
+    def answered(self, status: int, seconds: float, what: str) -> None:
+        """Any request was answered, or failed."""
+        with self._lock:
+            self.answers[status] += 1
+            self.slowest = max(self.slowest, seconds)
+            if status == 503 and what.startswith("POST"):
+                self.slowest_refusal = max(self.slowest_refusal, seconds)
+            self._lock.notify_all()
+        if seconds > _SLOWEST_SECONDS:
+            self.broken(f"{what} took {seconds:.1f} s (status {status})")
+
+    def accept(self, record: Record, receipt: str) -> None:
+        """It was answered 202 (or 200)."""
+        with self._lock:
+            record.receipt = receipt
+            record.state = {}
+            self.accepted += 1
+            self.accepted_at_once += not record.batch.wait
+            self.unsettled.append(record)
+            self._lock.notify_all()
+
+    def broken(self, what: str) -> None:
+        """A promise was broken."""
+        with self._lock:
+            if len(self.violations) < _MOST_VIOLATIONS:
+                self.violations.append(what)
+
+    def take(self, *, newest: bool) -> Record | None:
+        """An accepted record whose receipt is to be asked for; None where there is none."""
+        with self._lock:
+            if not self.unsettled:
+                return None
+            return self.unsettled.pop() if newest else self.unsettled.popleft()
+
+    def put_back(self, record: Record) -> None:
+        with self._lock:
+            self.unsettled.append(record)
+
+    def ask_all_again(self) -> None:
+        """What receipts said counts no more."""
+        with self._lock:
+            for record in self.records:
+                if record.told:
+                    record.state = {}
+                    self.unsettled.append(record)
+
+    def wait_for(self, condition: Any, seconds: float, what: str) -> None:
+        """Wait until ``condition()`` holds; it is looked at after every answer. Raises AssertionError."""
+        end = time.monotonic() + seconds
+        with self._lock:
+            while not condition():
+                left = end - time.monotonic()
+                assert left > 0, f"not within {seconds:.0f} s: {what}; answers so far: {dict(self.answers)}"
+                self._lock.wait(min(left, 0.2))
