@@ -128,18 +128,21 @@ class ShardDrain:
             chunk, whole = take(entries, self._config.drain_max_rows)
             if chunk is None and entries:
                 logger.warning("entry_of_newer_release_waits", extra={"shard": self.shard, "entry": entries[0].id})
+                attempt.withdraw()
                 return Drained()
             complete = reading.complete and whole and len(entries) == len(reading.entries)
             done = self._commit(connection, position, reading, chunk, complete)
         except Exception as error:
-            if not is_data_fault(error):
+            if not entries or not is_data_fault(error):
                 attempt.forget()
                 raise
-            return self._after_failure(attempt, entries, position, error)
+            return self._after_failure(attempt, reading, entries[0], position, error)
         if done.entries:
             attempt.forget()
             measures.drain_seconds.observe(self._clock() - started)
             measures.drain_readings.observe(done.readings)
+        else:
+            attempt.withdraw()
         return done
 
     def _commit(
@@ -152,13 +155,13 @@ class ShardDrain:
             position = positions.lock(connection, self.shard)
             if position is None:
                 return Drained()  # another drain has the shard, and looks at the log again after its COMMIT
-            if position != expected:
+            if replace(position, series_epoch=expected.series_epoch) != expected:
                 self._memory = None
                 return Drained(more=True)
             memory = self._take_over(connection, position)
             if positions.log_was_trimmed(position, reading):
                 self._report_gap(position, reading)
-            moved, replayed = follow_segments(connection, position, reading, chunk, complete)
+            moved, replayed = follow_segments(connection, position, reading, chunk.entries if chunk else [], complete)
             if complete:
                 self._look_for_lost(connection, moved.segment)
             if chunk is None:
@@ -230,11 +233,7 @@ class ShardDrain:
             return replace(moved, judged=moved.stored, judged_offset=moved.stored_offset)
         behind = moved.stored_offset - caught_up.judged_offset
         if behind > self._config.log_max_bytes // 2:
-            logger.error(
-                "range_left_unjudged", extra={"shard": self.shard, "after": caught_up.judged, "upto": moved.stored}
-            )
-            measures.readings_unjudged.inc(behind // _BYTES_A_READING)
-            return replace(moved, judged=moved.stored, judged_offset=moved.stored_offset)
+            return self._leave_unjudged(replace(moved, judged=caught_up.judged, judged_offset=caught_up.judged_offset))
         return replace(moved, judged=caught_up.judged, judged_offset=caught_up.judged_offset)
 
     def _judge_late(self, connection: Connection, position: Position) -> Position:
@@ -243,22 +242,33 @@ class ShardDrain:
             if position.judged == position.stored:
                 break
             reading = self._log.read(self.shard, position.judged, self._config.drain_max_rows * _BYTES_A_READING)
-            entries = [entry for entry in reading.entries if ordinal(entry.id) <= ordinal(position.stored)]
-            chunk, _ = take(entries, self._config.drain_max_rows)
-            if chunk is None:  # the log no longer has them
-                return replace(position, judged=position.stored, judged_offset=position.stored_offset)
-            if not self._judged(connection, chunk):
+            stored = [entry for entry in reading.entries if ordinal(entry.id) <= ordinal(position.stored)]
+            if not stored:  # the log no longer has them
+                return self._leave_unjudged(position)
+            aside = positions.entries_set_aside(connection, self.shard, stored)
+            entries = [entry for entry in stored if entry.id not in aside]
+            chunk, whole = take(entries, self._config.drain_max_rows)
+            if entries and (chunk is None or not self._judged(connection, chunk)):
                 break
-            position = replace(position, judged=chunk.last.id, judged_offset=chunk.last.offset)
+            last = stored[-1] if chunk is None or whole else chunk.last
+            position = replace(position, judged=last.id, judged_offset=last.offset)
         return position
+
+    def _leave_unjudged(self, position: Position) -> Position:
+        """Go on without judging what was stored so far."""
+        logger.error(
+            "range_left_unjudged", extra={"shard": self.shard, "after": position.judged, "upto": position.stored}
+        )
+        measures.readings_unjudged.inc(max(0, position.stored_offset - position.judged_offset) // _BYTES_A_READING)
+        return replace(position, judged=position.stored, judged_offset=position.stored_offset)
 
     def _judged(self, connection: Connection, chunk: Chunk) -> bool:
         try:
             with connection.transaction():
                 self._judge.judge(connection, self.shard, chunk)
-        except psycopg.OperationalError:
-            raise
-        except Exception:
+        except Exception as error:
+            if connection.closed:
+                raise psycopg.OperationalError("the connection was lost while judging") from error
             logger.exception("judging_failed", extra={"shard": self.shard, "entry": chunk.last.id})
             measures.drain_errors.labels(kind="judge").inc()
             return False
@@ -314,6 +324,8 @@ class ShardDrain:
                 positions.open_segment(connection, self.shard, reading.segment)
                 positions.move(connection, position.restarted(reading), 0)
         self._memory = None
+        # Ids of another log say nothing about this one's: with a clock set back, old ones would never fall due.
+        self._retained = Retained(self._config.log_keep_seconds, self._config.log_keep_bytes)
         if locked == position:
             logger.error(
                 "log_was_replaced",
@@ -322,20 +334,22 @@ class ShardDrain:
             measures.log_lost.inc()
         return Drained(more=True)
 
-    def _after_failure(self, attempt: Attempt, entries: list[Entry], position: Position, error: Exception) -> Drained:
+    def _after_failure(
+        self, attempt: Attempt, reading: Reading, first: Entry, position: Position, error: Exception
+    ) -> Drained:
         """The data may be at fault. It is tried again at once, after some tries entry by entry."""
         self.close()
         measures.drain_errors.labels(kind="data").inc()
         logger.error(
             "drain_failed",
-            extra={"shard": self.shard, "after": position.stored, "entries": len(entries), "error": repr(error)[:500]},
+            extra={"shard": self.shard, "after": position.stored, "alone": attempt.alone, "error": repr(error)[:500]},
         )
         if attempt.failed():
-            self._set_aside(entries[0], position, error)
+            self._set_aside(reading, first, position, error)
             attempt.forget()
         return Drained(more=True)
 
-    def _set_aside(self, entry: Entry, position: Position, error: Exception) -> None:
+    def _set_aside(self, reading: Reading, entry: Entry, position: Position, error: Exception) -> None:
         """An entry that fails every time goes to quarantine with its bytes, so that it holds up nothing behind it."""
         connection = self._connected()
         with connection.transaction():
@@ -343,7 +357,8 @@ class ShardDrain:
                 return
             quarantine_entry(connection, entry, repr(error))
             positions.record_outcomes(connection, self.shard, [(entry.segment, entry.id, 0, 0, positions.WHOLE_ENTRY)])
-            moved = replace(position, stored=entry.id, stored_offset=entry.offset)
+            moved, _ = follow_segments(connection, position, reading, [entry], complete=False)
+            moved = replace(moved, stored=entry.id, stored_offset=entry.offset)
             if position.judged == position.stored:
                 moved = replace(moved, judged=moved.stored, judged_offset=moved.stored_offset)
             positions.move(connection, moved, 0)

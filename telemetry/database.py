@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 from django.db import connections
 
+from telemetry.log.entries import LogError
+
 
 def connect(*, autocommit: bool) -> psycopg.Connection[Any]:
     """A new connection to the database that Django uses (a test's, in tests), with the same timeouts.
@@ -21,10 +23,11 @@ def connect(*, autocommit: bool) -> psycopg.Connection[Any]:
 
 
 def is_data_fault(error: BaseException) -> bool:
-    """Whether the data itself can be at fault; never so for connections, locks, timeouts, disk and memory."""
+    """Whether the data itself can be at fault; never so for connections, locks, timeouts, disk, memory and
+    the log."""
     if isinstance(error, psycopg.Error):
         return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.NotSupportedError)
-    return not isinstance(error, OSError | MemoryError | TimeoutError | ConnectionError)
+    return not isinstance(error, OSError | MemoryError | TimeoutError | ConnectionError | LogError)
 
 
 __all__ = ["connect", "is_data_fault"]

@@ -33,7 +33,25 @@ from telemetry.log.entries import (
 )
 
 _APPEND = (Path(__file__).parent / "append.lua").read_text()
+#: The first look takes few entries, for each may be megabytes; the next ones as many as fit by their mean size.
+_FIRST_LOOK = 16
 _ENTRIES_A_LOOK = 2000
+#: Appends stop before the server's memory is full: it would then refuse the drains' messages and trims as well.
+_MEMORY_SHARE = 0.9
+_LOOK_AT_MEMORY_SECONDS = 0.25
+
+# Work of drains must go on while the memory is full: it is what frees it.
+_TRIM = """#!lua flags=allow-oom
+redis.call('HSET', KEYS[2], 'out', ARGV[1])
+if ARGV[2] ~= '' then
+    redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3])
+    redis.call('HSET', KEYS[2], 'trimmed', ARGV[2])
+end
+"""
+_BEGIN_ATTEMPT = """#!lua flags=allow-oom
+redis.call('EXPIRE', KEYS[1], 86400)
+return {redis.call('HINCRBY', KEYS[1], ARGV[1], 1), redis.call('HGET', KEYS[1], 'singly_upto') or '0-0'}
+"""
 T = TypeVar("T")
 
 
@@ -88,6 +106,8 @@ class RedisLog:
         self._lock = threading.RLock()
         self._client: redis.Redis | None = None
         self._script: Any = None
+        self._memory_is_full = False
+        self._look_at_memory_at = 0.0
         self.epoch = epoch
         self.generation = ""
         self.segment = ""
@@ -110,23 +130,16 @@ class RedisLog:
             return [self._answer(answer) for answer in answers]
         raise LogDown("the log was replaced again and again")
 
-    def read(self, shard: int, after: str, most_bytes: int, most_entries: int | None = None) -> Reading:
+    def read(self, shard: int, after: str, most_bytes: int) -> Reading:
         """Entries after an id, until about ``most_bytes`` or the end, with what the log says of itself."""
-        return self._asking(lambda: self._read(shard, after, most_bytes, most_entries or _ENTRIES_A_LOOK))
+        return self._asking(lambda: self._read(shard, after, most_bytes))
 
     def trim(self, shard: int, upto: str | None, offset: int) -> None:
         """Remove the entries up to that id, if one is given; ``offset`` counts the shard's bytes that are stored."""
 
-        def ask() -> None:
-            pipe = self._connected().pipeline(transaction=True)
-            pipe.hset(keys.meta(shard), "out", offset)
-            if upto is not None:
-                milliseconds, _, sequence = upto.partition("-")
-                pipe.xtrim(keys.stream(shard), minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
-                pipe.hset(keys.meta(shard), "trimmed", upto)
-            pipe.execute()
-
-        self._asking(ask)
+        milliseconds, _, sequence = (upto or START).partition("-")
+        arguments = (offset, upto or "", f"{milliseconds}-{int(sequence) + 1}")
+        self._asking(lambda: self._connected().eval(_TRIM, 2, keys.stream(shard), keys.meta(shard), *arguments))
 
     def length(self, shard: int) -> int:
         """Entries in the shard, stored ones that are still kept included."""
@@ -134,39 +147,26 @@ class RedisLog:
 
     # --- what else is kept beside the entries --------------------------------------------------------------------
 
-    def waiting(self, shard: int, after: str) -> tuple[int, int, float]:
-        """(entries, bytes, age of the oldest in seconds) beyond a position. Entries are counted up to 10,000."""
-
-        def ask() -> tuple[int, int, float]:
-            client = self._connected()
-            pipe = client.pipeline(transaction=False)
-            pipe.xrange(keys.stream(shard), f"({after}", "+", count=1)
-            pipe.hmget(keys.meta(shard), "in", "out")
-            pipe.time()
-            first, (came, went), now = pipe.execute()
-            if not first:
-                return 0, 0, 0.0
-            age = now[0] + now[1] / 1e6 - int(first[0][0].partition(b"-")[0]) / 1e3
-            entries = len(client.xrange(keys.stream(shard), f"({after}", "+", count=10_000))
-            return entries, max(0, int(came or 0) - int(went or 0)), max(0.0, age)
-
-        return self._asking(ask)
-
     def begin_attempt(self, shard: int, subject: str) -> tuple[int, str]:
         """Count, durably, that work on a subject (a position, or one entry) begins.
 
         Answers how often that was by now, and the id up to which entries are taken one by one (START: none).
         """
+        answer: Any = self._asking(lambda: self._connected().eval(_BEGIN_ATTEMPT, 1, keys.attempts(shard), subject))
+        return int(answer[0]), answer[1].decode()
 
-        def ask() -> tuple[int, str]:
+    def withdraw_attempt(self, shard: int, *subjects: str) -> None:
+        """That work did not begin after all."""
+
+        def ask() -> None:
             pipe = self._connected().pipeline(transaction=True)
-            pipe.hincrby(keys.attempts(shard), subject, 1)
-            pipe.hget(keys.attempts(shard), "singly_upto")
-            pipe.expire(keys.attempts(shard), 86_400)
-            count, singly, _ = pipe.execute()
-            return int(count), (singly or START.encode()).decode()
+            for subject in subjects:
+                pipe.hincrby(keys.attempts(shard), subject, -1)
+            # Another drain may have succeeded meanwhile, and forgotten the subject.
+            if nobody := [subject for subject, left in zip(subjects, pipe.execute(), strict=True) if left <= 0]:
+                self._connected().hdel(keys.attempts(shard), *nobody)
 
-        return self._asking(ask)
+        self._asking(ask)
 
     def forget_attempts(self, shard: int, *subjects: str) -> None:
         """That work succeeded, or its failure was nobody's fault here."""
@@ -213,14 +213,17 @@ class RedisLog:
                 return self._client
             try:
                 client = connect(self._url, self._timeout)
-                pipe = client.pipeline(transaction=False)
-                pipe.set(keys.GENERATION, secrets.token_hex(8), nx=True)
+                if client.exists(keys.GENERATION, keys.EPOCH) < 2:
+                    client.set(keys.GENERATION, secrets.token_hex(8), nx=True)
+                    client.set(keys.EPOCH, self.epoch, nx=True)
+                pipe = client.pipeline(transaction=True)
                 pipe.get(keys.GENERATION)
                 pipe.info("server")
-                pipe.set(keys.EPOCH, self.epoch, nx=True)
-                _, generation, server, _ = pipe.execute()
+                generation, server = pipe.execute()
             except (redis.exceptions.RedisError, OSError) as error:
                 raise LogDown(f"the log server does not answer: {error}") from error
+            if generation is None:
+                raise LogDown("the log is being emptied")
             segment = f"{generation.decode()}.{server['run_id'][:12]}"
             if self._on_segment is not None and segment != self.segment:
                 self._on_segment(segment)
@@ -229,8 +232,16 @@ class RedisLog:
             self._client = client
             return client
 
+    def _require_memory(self, client: redis.Redis) -> None:
+        if (now := time.monotonic()) >= self._look_at_memory_at:
+            memory = client.info("memory")
+            self._memory_is_full = 0 < memory["maxmemory"] * _MEMORY_SHARE < memory["used_memory"]
+            self._look_at_memory_at = now + _LOOK_AT_MEMORY_SECONDS
+        if self._memory_is_full:
+            raise LogFull("the log server's memory is nearly full")
+
     def _append_once(self, requests: list[Append]) -> Any:
-        self._connected()
+        self._require_memory(self._connected())
         seconds, most_keys = self._idempotency
         arguments: list[Any] = [
             *(self.generation, self.epoch, self.segment, self._most_bytes),
@@ -254,9 +265,11 @@ class RedisLog:
             return LogFull("more readings wait to be stored than the log may hold")
         return TooManyIdempotencyKeys("too many idempotency keys this hour")
 
-    def _read(self, shard: int, after: str, most_bytes: int, look: int) -> Reading:
+    def _read(self, shard: int, after: str, most_bytes: int) -> Reading:
         client = self._connected()
-        pipe = client.pipeline(transaction=False)
+        look = _FIRST_LOOK
+        # Of one moment: a log that is emptied in between must not look like this one without entries.
+        pipe = client.pipeline(transaction=True)
         pipe.get(keys.GENERATION)
         pipe.exists(keys.stream(shard))
         pipe.hget(keys.meta(shard), "trimmed")
@@ -264,12 +277,11 @@ class RedisLog:
         generation, exists, trimmed, found = pipe.execute()
         if generation is None or generation.decode() != self.generation:
             self.close()
-            client = self._connected()
-            return self._read(shard, after, most_bytes, look)
+            return self._read(shard, after, most_bytes)
         last_id = client.xinfo_stream(keys.stream(shard))["last-generated-id"].decode() if exists else START
         entries: list[Entry] = []
         size = 0
-        while found:
+        while True:
             for entry_id, fields in found:
                 entry = Entry(
                     entry_id.decode(), fields.get(b"s", b"").decode(), int(fields.get(b"o", 0)), fields.get(b"p", b"")
@@ -277,9 +289,8 @@ class RedisLog:
                 entries.append(entry)
                 size += len(entry.payload)
             complete = len(found) < look
-            if complete or size >= most_bytes or look == 1:
+            if complete or size >= most_bytes:
                 break
+            look = min(_ENTRIES_A_LOOK, 1 + (most_bytes - size) * len(entries) // max(1, size))
             found = client.xrange(keys.stream(shard), f"({entries[-1].id}", "+", count=look)
-        else:
-            complete = True
         return Reading(self.generation, self.segment, last_id, (trimmed or START.encode()).decode(), entries, complete)

@@ -48,6 +48,13 @@ class Attempt:
         """This try failed and the data may be at fault; answers whether the entry is to be set aside."""
         return self.alone and self._count >= self._most
 
+    def withdraw(self) -> None:
+        """It came to nothing without touching the data (another drain has the shard, the entry waits for a newer release):
+        this try does not count. Those of others stay."""
+        if self._count:
+            with suppress(LogError):
+                self._log.withdraw_attempt(self._shard, *self._subjects)
+
     def forget(self) -> None:
         """It succeeded, or its failure was nobody's fault here: tries so far do not count against the data."""
         with suppress(LogError):  # then the count stays, and costs a few careful drains later

@@ -27,7 +27,6 @@ class Chunk:
     def last(self) -> Entry:
         return self.entries[-1]
 
-
     def split_off(self, keep: NDArray[np.bool_]) -> Chunk:
         """Keep these readings only; answers the others as a chunk over the same entries."""
         rest = Chunk(self.entries, self.payloads, self.batch.at(~keep), self.entry_of[~keep])

@@ -20,7 +20,15 @@ _TO_2000 = 946_684_800_000_000
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
 _ROW = np.dtype(
-    [("fields", ">i2"), ("l1", ">i4"), ("time", ">i8"), ("l2", ">i4"), ("series", ">i4"), ("l3", ">i4"), ("value", ">f8")]
+    [
+        ("fields", ">i2"),
+        ("l1", ">i4"),
+        ("time", ">i8"),
+        ("l2", ">i4"),
+        ("series", ">i4"),
+        ("l3", ">i4"),
+        ("value", ">f8"),
+    ]
 )
 _COPY = f"COPY {TABLE} (time, series_id, value) FROM STDIN (FORMAT BINARY)"
 
@@ -32,7 +40,7 @@ INSERT INTO {TABLE} (time, series_id, value)
 SELECT {AS_TIME.format("t")}, s, v FROM unnest(%s::bigint[], %s::int[], %s::float8[]) AS u(t, s, v)
 ON CONFLICT (series_id, time) DO NOTHING
 RETURNING series_id, (extract(epoch FROM time) * 1000000)::bigint
-"""  # noqa: S608 - constants only
+"""
 
 
 def binary_rows(batch: Batch) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from telemetry.log.entries import START, Reading, ordinal
+from telemetry.log.entries import START, Entry, Reading, ordinal
 
 Connection = psycopg.Connection[Any]
 #: "Quarantined" of an entry that was set aside with its bytes: all its readings, however many they are.
@@ -43,16 +43,18 @@ class Position:
 
 def look(connection: Connection, shard: int) -> Position:
     """The position as it is now, unlocked. Raises LookupError for a shard that does not exist."""
-    row = connection.execute(f"SELECT {_FIELDS} FROM telemetry_shardposition WHERE shard = %s", [shard]).fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT {_FIELDS} FROM telemetry_shardposition WHERE shard = %s", [shard]).fetchone()
     if row is None:
-        raise LookupError(f"shard {shard} has no position: SHARDS differs from what was installed, see `manage.py doctor`")
+        raise LookupError(
+            f"shard {shard} has no position: SHARDS differs from what was installed, see `manage.py doctor`"
+        )
     return Position(shard, *row)
 
 
 def lock(connection: Connection, shard: int) -> Position | None:
     """The position, locked until the transaction ends; None where another drain has it."""
     row = connection.execute(
-        f"SELECT {_FIELDS} FROM telemetry_shardposition WHERE shard = %s FOR UPDATE SKIP LOCKED",  # noqa: S608
+        f"SELECT {_FIELDS} FROM telemetry_shardposition WHERE shard = %s FOR UPDATE SKIP LOCKED",
         [shard],
     ).fetchone()
     return None if row is None else Position(shard, *row)
@@ -81,7 +83,12 @@ def log_was_replaced(position: Position, reading: Reading) -> bool:
 
 
 def log_was_trimmed(position: Position, reading: Reading) -> bool:
-    """Whether entries after the position were removed: the database was set back further than the log is kept."""
+    """Whether entries after the position were removed: the database was set back further than the log is kept.
+
+    A position at the start of a known log is there because that log is read again; what it removed was stored.
+    """
+    if position.stored == START and position.generation:
+        return False
     return ordinal(reading.trimmed) > ordinal(position.stored)
 
 
@@ -137,6 +144,17 @@ def end_unseen_segments(connection: Connection, shard: int, current: str) -> int
     return cursor.rowcount
 
 
+def entries_set_aside(connection: Connection, shard: int, entries: list[Entry]) -> set[str]:
+    """The ids of those of these entries that were set aside whole."""
+    found = connection.execute(
+        "SELECT o.entry FROM unnest(%s::text[], %s::text[]) AS u(segment, entry) "
+        "JOIN telemetry_receiptoutcome o ON o.shard = %s AND o.segment = u.segment AND o.entry = u.entry "
+        "WHERE o.quarantined = %s",
+        [[entry.segment for entry in entries], [entry.id for entry in entries], shard, WHOLE_ENTRY],
+    ).fetchall()
+    return {entry for (entry,) in found}
+
+
 def record_outcomes(connection: Connection, shard: int, outcomes: list[tuple[str, str, int, int, int]]) -> None:
     """(segment, entry, duplicates, conflicts, quarantined) of entries that were not simply stored.
 
@@ -154,7 +172,9 @@ def record_outcomes(connection: Connection, shard: int, outcomes: list[tuple[str
 
 def load_checkpoint(connection: Connection, shard: int) -> tuple[bytes, bytes] | None:
     """The shard's frontier as it was saved last: (series ids, times)."""
-    return connection.execute("SELECT series, times FROM telemetry_frontiercheckpoint WHERE shard = %s", [shard]).fetchone()
+    return connection.execute(
+        "SELECT series, times FROM telemetry_frontiercheckpoint WHERE shard = %s", [shard]
+    ).fetchone()
 
 
 def save_checkpoint(connection: Connection, shard: int, series: bytes, times: bytes) -> None:

@@ -7,25 +7,23 @@ from typing import Any
 
 import psycopg
 
-from telemetry.log.entries import Reading, ordinal
+from telemetry.log.entries import Entry, Reading, ordinal
 from telemetry.store import positions
-from telemetry.store.chunk import Chunk
 from telemetry.store.positions import Position
 
 Connection = psycopg.Connection[Any]
 
 
 def follow_segments(
-    connection: Connection, position: Position, reading: Reading, chunk: Chunk | None, complete: bool
+    connection: Connection, position: Position, reading: Reading, entries: list[Entry], complete: bool
 ) -> tuple[Position, set[int]]:
-    """Note which runs ended on the way through a chunk, under the position's lock.
+    """Note which runs ended on the way through these entries, under the position's lock.
 
-    ``complete``: with this chunk the log is stored to its end, so a run other than the present one has no more entries.
+    ``complete``: with them the log is stored to its end, so a run other than the present one has no more entries.
     Answers the position in its new segment, and the places of entries that were stored before already (they stand in an
     older copy of the log that is read again): what became of those was told long ago.
     """
     moved = replace(position, generation=reading.generation)
-    entries = chunk.entries if chunk is not None else []
     others = {entry.segment for entry in entries} - {position.segment}
     ended = positions.ended_segments(connection, position.shard, others) if others else {}
     current, last, replayed = position.segment, position.stored, set[int]()

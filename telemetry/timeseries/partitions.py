@@ -8,6 +8,8 @@ from datetime import datetime
 
 from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp
 
+#: Key of the advisory lock under which ranges are made.
+_MAKING_RANGES = 7_261_001
 _BOUNDS = re.compile(r"FROM \('([^']+)'\) TO \('([^']+)'\)")
 
 
@@ -40,16 +42,19 @@ class Partitions:
 
     def add_range(self, cursor: Cursor, start: int, end: int) -> None:
         name = f"{TABLE}_{as_timestamp(start):%Y%m%d}"
-        # CREATE … LIKE, then ATTACH: only the ATTACH needs a lock on the parent, and one that lets drains go on.
-        cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {TABLE})")
-        cursor.execute("SELECT relispartition FROM pg_class WHERE oid = to_regclass(%s)", [name])
-        if cursor.fetchone()[0]:
-            return
-        cursor.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {name}_series_time ON {name} (series_id, time)")
-        cursor.execute(
-            f"ALTER TABLE {TABLE} ATTACH PARTITION {name} "
-            f"FOR VALUES FROM ('{as_timestamp(start).isoformat()}') TO ('{as_timestamp(end).isoformat()}')"
-        )
+        # CREATE … LIKE, then ATTACH: only the ATTACH needs a lock on the parent, and one that lets drains go on. All in
+        # one statement, under a lock of its own: another process may be making the same range.
+        cursor.execute(f"""
+            DO $$ BEGIN
+                PERFORM pg_advisory_xact_lock({_MAKING_RANGES});
+                IF to_regclass('{name}') IS NULL THEN
+                    CREATE TABLE {name} (LIKE {TABLE});
+                    CREATE UNIQUE INDEX {name}_series_time ON {name} (series_id, time);
+                    ALTER TABLE {TABLE} ATTACH PARTITION {name}
+                        FOR VALUES FROM ('{as_timestamp(start).isoformat()}') TO ('{as_timestamp(end).isoformat()}');
+                END IF;
+            END $$
+        """)
 
     def drop_before(self, cursor: Cursor, before: int) -> list[str]:
         old = [part.table for part in self.ranges(cursor) if part.end <= before]
