@@ -6,6 +6,7 @@ Exit code 0 when every measurement ran and nothing was lost, whether or not its 
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import time
@@ -66,9 +67,17 @@ def _run(measures: list[ModuleType]) -> tuple[list[report.Result], str]:
                 results.append(measure.measure(bench))
             except (LostReading, RuntimeError, OSError, psycopg.Error) as error:
                 results.append(report.failed(measure.ID, measure.WHAT, error))
+                _keep_logs(ground)
             result = results[-1]
             say(f"  {result.value} {result.verdict()} after {time.monotonic() - began:.0f} s: {result.detail}")
         return results, f"{bench.engine}: {ground.database.version()}"
+
+
+def _keep_logs(ground: Ground) -> None:
+    """What the processes said before the failure, where it outlives the run."""
+    kept = config.run_dir / "bench-logs"
+    shutil.copytree(ground.path / "logs", kept, dirs_exist_ok=True)
+    say(f"  what the processes said: {kept}")
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -25,6 +25,14 @@ WITH seen AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xm
 SELECT seen.xmin, layout.shards, layout.epoch, layout.open, c.kind, c.object_id
 FROM seen CROSS JOIN layout LEFT JOIN telemetry_registrychange c ON c.xid >= %s
 """
+# The rows are locked in one order, so that two processes cannot wait for each other.
+_FLUSH_USED = """
+WITH used AS (
+    SELECT k.id, u.at FROM unnest(%s::bigint[], %s::float8[]) AS u(id, at) JOIN telemetry_devicekey k ON k.id = u.id
+    ORDER BY k.id FOR NO KEY UPDATE OF k
+)
+UPDATE telemetry_devicekey k SET last_used_at = greatest(k.last_used_at, to_timestamp(used.at)) FROM used WHERE used.id = k.id
+"""
 _EVERYTHING = 1 << 62
 _FLUSH_USED_EVERY = 10.0
 
@@ -105,8 +113,9 @@ class Watch:
         if time.monotonic() - self._flushed_at < _FLUSH_USED_EVERY:
             return
         self._flushed_at = time.monotonic()
-        for key_id, at in self._registry.take_used().items():
-            connection.execute("UPDATE telemetry_devicekey SET last_used_at = to_timestamp(%s) WHERE id = %s", [at, key_id])
+        if used := self._registry.take_used():
+            # One statement: a COMMIT for each of thousands of keys would keep the watch from looking, and intake closed.
+            connection.execute(_FLUSH_USED, [list(used), list(used.values())])
 
 
 watch = Watch(registry)
