@@ -50,7 +50,7 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    beat_schedule_filename=str(config.run_dir / "beat-schedule"),
+    beat_scheduler="iotplatform.beat:SteadyScheduler",
     timezone="UTC",
 )
 app.autodiscover_tasks(["iotplatform"])

@@ -55,7 +55,9 @@ class Choice:
         # YAML 1.1 reads a bare on/off as a boolean.
         text = {True: "on", False: "off"}.get(raw, str(raw).lower()) if isinstance(raw, bool) else str(raw).lower()
         if text not in self.values:
-            raise ConfigError(f"{name} is {raw!r}, but must be one of {', '.join(self.values)}: {name}={self.values[0]}")
+            raise ConfigError(
+                f"{name} is {raw!r}, but must be one of {', '.join(self.values)}: {name}={self.values[0]}"
+            )
         return text
 
 
@@ -195,7 +197,9 @@ class Config:
         given = _secret(os.environ, "SECRET_KEY")
         if given is not None:
             if len(given) < 32:
-                raise ConfigError("SECRET_KEY must have at least 32 characters, for example the output of `openssl rand -hex 32`")
+                raise ConfigError(
+                    "SECRET_KEY must have at least 32 characters, for example the output of `openssl rand -hex 32`"
+                )
             return given
         return _kept_secret(self.run_dir / "secret-key")
 
@@ -240,7 +244,8 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
         values["run_dir"] = BASE_DIR / values["run_dir"]
     for name in _URL_SCHEMES:
         values[name.lower()] = _url(name, _secret(environ, name))
-    values["trusted_proxies"] = environ.get("TRUSTED_PROXIES", "")
+    proxies = environ.get("TRUSTED_PROXIES", "")
+    values["trusted_proxies"] = TUNABLES["metrics_networks"].parse("TRUSTED_PROXIES", proxies)
     values["debug"] = Choice(("off", "on")).parse("DEBUG", environ.get("DEBUG", "off")) == "on"
     values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
     values["multiprocess_metrics_dir"] = environ.get("PROMETHEUS_MULTIPROC_DIR")

@@ -26,6 +26,7 @@ from telemetry.last_seen import LastSeen
 from telemetry.log.entries import Entry, Reading, ordinal
 from telemetry.log.redis_streams import RedisLog
 from telemetry.quarantine.write import quarantine_entry, quarantine_orphans, quarantine_refused
+from telemetry.registry.young_series import YoungSeries
 from telemetry.store import positions
 from telemetry.store.attempt import Attempt
 from telemetry.store.chunk import Chunk, take
@@ -94,7 +95,7 @@ class ShardDrain:
         self._coverage: Coverage | None = None
         self._copy = True
         self._memory: _Memory | None = None
-        self._series = KnownSeries()
+        self._series = KnownSeries(YoungSeries(self._log))
         self._last_seen = LastSeen()
         self._retained = Retained(config.log_keep_seconds, config.log_keep_bytes)
         self._looked_for_lost_at = clock()
@@ -368,7 +369,7 @@ class ShardDrain:
     def close(self) -> None:
         """Forget everything and hang up. The next drain begins from what the database says."""
         self._memory = None
-        self._series = KnownSeries()
+        self._series = KnownSeries(YoungSeries(self._log))
         self._coverage = None
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -105,7 +105,9 @@ def database(url: str) -> dict[str, object]:
     entry |= {
         # Counts and times the queries of pages and API (about 30 µs each); intake makes none, drains have their own.
         "ENGINE": "django_prometheus.db.backends.postgresql",
-        "OPTIONS": DATABASE_OPTIONS | parts | {"pool": {"min_size": 0, "max_size": 12, "timeout": config.database_timeout_seconds}},
+        "OPTIONS": DATABASE_OPTIONS
+        | parts
+        | {"pool": {"min_size": 0, "max_size": 12, "timeout": config.database_timeout_seconds}},
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": False,
     }
@@ -120,7 +122,10 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": SERVERS["cache_url"],
         "KEY_PREFIX": "iot",
-        "OPTIONS": {"socket_timeout": config.redis_timeout_seconds, "socket_connect_timeout": config.redis_timeout_seconds},
+        "OPTIONS": {
+            "socket_timeout": config.redis_timeout_seconds,
+            "socket_connect_timeout": config.redis_timeout_seconds,
+        },
     }
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import Any
 
+import redis
 from celery import shared_task
 from django.conf import settings
 from django.db import close_old_connections
@@ -17,12 +17,9 @@ from telemetry import upkeep
 from telemetry.database import connect
 from telemetry.last_seen import write_last_seen
 from telemetry.log import keys
-from telemetry.log.entries import LogError
 from telemetry.log.redis_streams import RedisLog
 from telemetry.log.wake import DRAIN_TASK, drain_queue, wake
 from thresholds.judge import NoThresholds
-
-logger = logging.getLogger(__name__)
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
 _TURN_SECONDS = 0.25
@@ -51,12 +48,7 @@ def drain(shard: int) -> None:
     """Drain a shard until nothing waits, or its turn is over."""
     log = _log()
     # The flag goes first: whatever is appended from now on asks for a drain of its own.
-    log.call(
-        lambda client: client.pipeline(transaction=False)
-        .delete(keys.drain_flag(shard))
-        .set(keys.worker(config.process_name), int(time.time()), ex=_HEARTBEAT_SECONDS)
-        .execute()
-    )
+    log.call(lambda client: _announce(client, shard))
     drain_of_shard = _shard_drain(shard)
     end = time.monotonic() + _TURN_SECONDS
     more = True
@@ -66,9 +58,15 @@ def drain(shard: int) -> None:
         wake(shard)
 
 
+@shared_task(name="iotplatform.tasks.beat_heart")
+def beat_heart() -> None:
+    """The general worker lives; the drain workers say so with every drain."""
+    _log().call(lambda client: client.set(keys.worker(config.process_name), int(time.time()), ex=_HEARTBEAT_SECONDS))
+
+
 @shared_task(name="iotplatform.tasks.flush_last_seen")
 def flush_last_seen() -> None:
-    _heartbeat()
+    close_old_connections()
     write_last_seen(_log())
 
 
@@ -90,13 +88,12 @@ def purge_deleted() -> None:
     upkeep.purge_deleted()
 
 
-def _heartbeat() -> None:
-    close_old_connections()
-    try:
-        name = keys.worker(config.process_name)
-        _log().call(lambda client: client.set(name, int(time.time()), ex=_HEARTBEAT_SECONDS))
-    except LogError as error:
-        logger.warning("heartbeat_failed", extra={"error": str(error)})
+def _announce(client: redis.Redis, shard: int) -> None:
+    """No drain waits for this shard any more, and this worker lives: one round trip."""
+    pipe = client.pipeline(transaction=False)
+    pipe.delete(keys.drain_flag(shard))
+    pipe.set(keys.worker(config.process_name), int(time.time()), ex=_HEARTBEAT_SECONDS)
+    pipe.execute()
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
@@ -110,8 +107,9 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
             "options": {"queue": drain_queue(shard), "expires": config.sweep_seconds},
         }
     for name, seconds in (
+        ("beat_heart", _HEARTBEAT_SECONDS / 3),
         ("flush_last_seen", float(config.last_seen_flush_seconds)),
-        ("keep_ranges", 600.0),
+        ("keep_ranges", 60.0),
         ("prune", 600.0),
         ("purge_deleted", 30.0),
     ):

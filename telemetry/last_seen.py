@@ -4,6 +4,7 @@ table every few seconds. A row per drain and device would double the database's 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -47,7 +48,7 @@ class LastSeen:
         if not self._waiting or now - self._handed_over_at < _HAND_OVER_SECONDS:
             return
         devices = np.flatnonzero(self._newest)
-        seen = dict(zip(devices.tolist(), self._newest[devices].tolist(), strict=True))
+        seen: dict[Any, Any] = dict(zip(devices.tolist(), self._newest[devices].tolist(), strict=True))
         log.call(lambda client: client.hset(keys.LAST_SEEN, mapping=seen))
         self._newest[:] = 0
         self._waiting = False
@@ -58,7 +59,11 @@ def write_last_seen(log: RedisLog) -> int:
     """Move what was seen from the log server to the table; answers how many devices. Run by beat."""
     working = f"{keys.LAST_SEEN}:writing"
     # A crash leaves the renamed hash behind: it is written first, and only then the next one is taken.
-    log.call(lambda client: client.exists(working) or (client.exists(keys.LAST_SEEN) and client.rename(keys.LAST_SEEN, working)))
+    log.call(
+        lambda client: (
+            client.exists(working) or (client.exists(keys.LAST_SEEN) and client.rename(keys.LAST_SEEN, working))
+        )
+    )
     seen = log.call(lambda client: client.hgetall(working))
     if not seen:
         return 0

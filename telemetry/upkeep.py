@@ -17,7 +17,7 @@ from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, TABLE, engine_in_u
 logger = logging.getLogger(__name__)
 _PURGE_ROWS = 20_000
 _PURGE = (
-    f"DELETE FROM {TABLE} WHERE (series_id, time) IN "  # noqa: S608 - constants only
+    f"DELETE FROM {TABLE} WHERE (series_id, time) IN "
     f"(SELECT series_id, time FROM {TABLE} WHERE series_id = %s LIMIT %s)"
 )
 
@@ -55,7 +55,7 @@ def prune(config: Any) -> None:
             ("telemetry_receiptoutcome", "created_at", config.receipt_keep_days),
             ("telemetry_quarantinedreading", "received_at", config.quarantine_keep_days),
         ):
-            connection.execute(f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %s)", [days])  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %s)", [days])
         _prune_quarantine(connection, config.quarantine_max_rows)
 
 
@@ -81,7 +81,9 @@ def purge_deleted() -> int:
     """Remove readings of deleted devices, a bounded number of rows at a time; answers how many."""
     removed = 0
     with connect(autocommit=True) as connection:
-        waiting = connection.execute("SELECT series_id FROM telemetry_purgedseries ORDER BY requested_at LIMIT 1000").fetchall()
+        waiting = connection.execute(
+            "SELECT series_id FROM telemetry_purgedseries ORDER BY requested_at LIMIT 1000"
+        ).fetchall()
         for (series,) in waiting:
             while gone := connection.execute(_PURGE, [series, _PURGE_ROWS]).rowcount:
                 removed += gone

@@ -16,6 +16,7 @@ from telemetry.log.redis_streams import RedisLog
 from telemetry.registry import Registry, registry
 from telemetry.registry.registry import RegistryStale
 from telemetry.registry.watch import watch
+from telemetry.registry.young_series import YoungSeries
 
 
 class Process:
@@ -35,6 +36,9 @@ class Process:
             most_idempotency_keys=platform.idempotency_max_keys,
             on_segment=self._register_segment,
         )
+        # A connection of its own: one made inside a transaction would register its segment there.
+        self._young_log = RedisLog(settings.SERVERS["redis_url"], platform.redis_timeout_seconds)
+        self.registry.young = YoungSeries(self._young_log)
         self._appender = Breaker(GroupCommit(self._log, platform.redis_timeout_seconds))
 
     def require_ready(self) -> None:
@@ -52,6 +56,7 @@ class Process:
     def close(self) -> None:
         """Hang up."""
         self._log.close()
+        self._young_log.close()
 
     def _register_segment(self, segment: str) -> None:
         """From now on there may be receipts of this run of the log server: the database must know of it first."""

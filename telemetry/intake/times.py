@@ -164,11 +164,11 @@ def _civil_to_microseconds(digits: NDArray[np.uint8]) -> Int64 | None:
     for row in parts[14:]:
         time += row * scale
         scale //= 10
-    return time
+    return np.asarray(time, np.int64)
 
 
 _MONTH_LENGTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
 def _is_leap(year: Int64) -> NDArray[np.bool_]:
-    return (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    return np.asarray((year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)), np.bool_)

@@ -38,6 +38,15 @@ def idempotency_count(hour: int) -> str:
     return f"idem:count:{hour}"
 
 
+#: The highest series id that was ever given out, whatever the database's sequence says.
+HIGHEST_SERIES = "series:highest"
+
+
+def young_series(day: int) -> str:
+    """Hash of the series registered on a day (days since 1970): id → definition, device/metric → id."""
+    return f"series:young:{day}"
+
+
 #: Hash: device id → µs since 1970 of its newest reading's arrival; emptied into the table every few seconds.
 LAST_SEEN = "seen"
 

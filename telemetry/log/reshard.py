@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from django.db import transaction
@@ -63,9 +64,11 @@ def _wait_until_drained(client: redis.Redis, shards: int, patience: float) -> No
 def _is_drained(client: redis.Redis, shard: int) -> bool:
     if not client.exists(keys.stream(shard)):
         return True
-    last = client.xinfo_stream(keys.stream(shard))["last-generated-id"].decode()
+    last: Any = client.xinfo_stream(keys.stream(shard))["last-generated-id"]
     position = ShardPosition.objects.get(shard=shard)
-    generation = client.get(keys.GENERATION)
+    generation: Any = client.get(keys.GENERATION)
     if generation is None or (position.generation or generation.decode()) != generation.decode():
         return False
-    return ordinal(last) <= ordinal(position.stored or START) and ordinal(position.judged) == ordinal(position.stored)
+    return ordinal(last.decode()) <= ordinal(position.stored or START) and ordinal(position.judged) == ordinal(
+        position.stored
+    )

@@ -19,6 +19,8 @@ def drain_queue(shard: int) -> str:
 def wake(shard: int) -> None:
     """Ask for a drain. Where the broker does not answer, the sweep will do it."""
     try:
-        current_app.send_task(DRAIN_TASK, [shard], queue=drain_queue(shard), retry=False, ignore_result=True, expires=60)
+        current_app.send_task(
+            DRAIN_TASK, [shard], queue=drain_queue(shard), retry=False, ignore_result=True, expires=60
+        )
     except Exception as error:
         logger.warning("drain_not_requested", extra={"shard": shard, "error": str(error)})

@@ -8,7 +8,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,230 +16,497 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Device',
+            name="Device",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True, validators=[django.core.validators.RegexValidator('^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z', 'A name has no slash, no control character and no space at either end.', 'invalid_name')])),
-                ('labels', models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict)),
-                ('enabled', models.BooleanField(db_default=True, default=True)),
-                ('description', models.TextField(blank=True, default='')),
-                ('location', models.CharField(blank=True, default='', max_length=200)),
-                ('latitude', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(-90), django.core.validators.MaxValueValidator(90)])),
-                ('longitude', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(-180), django.core.validators.MaxValueValidator(180)])),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('parent', models.ForeignKey(blank=True, help_text='The gateway it speaks through.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='children', to='telemetry.device')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=200,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z",
+                                "A name has no slash, no control character and no space at either end.",
+                                "invalid_name",
+                            )
+                        ],
+                    ),
+                ),
+                ("labels", models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict)),
+                ("enabled", models.BooleanField(db_default=True, default=True)),
+                ("description", models.TextField(blank=True, default="")),
+                ("location", models.CharField(blank=True, default="", max_length=200)),
+                (
+                    "latitude",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(-90),
+                            django.core.validators.MaxValueValidator(90),
+                        ],
+                    ),
+                ),
+                (
+                    "longitude",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(-180),
+                            django.core.validators.MaxValueValidator(180),
+                        ],
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The gateway it speaks through.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="children",
+                        to="telemetry.device",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='DeviceType',
+            name="DeviceType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True, validators=[django.core.validators.RegexValidator('^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z', 'A name has no slash, no control character and no space at either end.', 'invalid_name')])),
-                ('description', models.TextField(blank=True, default='')),
-                ('strict', models.BooleanField(default=False, help_text='Refuse metrics that are not listed below (unknown_metric).')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z",
+                                "A name has no slash, no control character and no space at either end.",
+                                "invalid_name",
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.TextField(blank=True, default="")),
+                (
+                    "strict",
+                    models.BooleanField(
+                        default=False, help_text="Refuse metrics that are not listed below (unknown_metric)."
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='FrontierCheckpoint',
+            name="FrontierCheckpoint",
             fields=[
-                ('shard', models.IntegerField(primary_key=True, serialize=False)),
-                ('series', models.BinaryField()),
-                ('times', models.BinaryField()),
-                ('saved_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("shard", models.IntegerField(primary_key=True, serialize=False)),
+                ("series", models.BinaryField()),
+                ("times", models.BinaryField()),
+                ("saved_at", models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='LogLayout',
+            name="LogLayout",
             fields=[
-                ('id', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('shards', models.IntegerField()),
-                ('epoch', models.IntegerField(default=1)),
-                ('open', models.BooleanField(db_default=True, default=True)),
+                ("id", models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("shards", models.IntegerField()),
+                ("epoch", models.IntegerField(default=1)),
+                ("open", models.BooleanField(db_default=True, default=True)),
             ],
         ),
         migrations.CreateModel(
-            name='PurgedSeries',
+            name="PurgedSeries",
             fields=[
-                ('series_id', models.IntegerField(primary_key=True, serialize=False)),
-                ('requested_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("series_id", models.IntegerField(primary_key=True, serialize=False)),
+                (
+                    "requested_at",
+                    models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='QuarantineDropped',
+            name="QuarantineDropped",
             fields=[
-                ('device', models.CharField(max_length=200, primary_key=True, serialize=False)),
-                ('dropped', models.BigIntegerField(default=0)),
-                ('last_at', models.DateTimeField()),
+                ("device", models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ("dropped", models.BigIntegerField(default=0)),
+                ("last_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='ShardPosition',
+            name="ShardPosition",
             fields=[
-                ('shard', models.IntegerField(primary_key=True, serialize=False)),
-                ('generation', models.CharField(db_default='', default='', max_length=40)),
-                ('segment', models.CharField(db_default='', default='', max_length=60)),
-                ('stored', models.CharField(db_default='0-0', default='0-0', max_length=42)),
-                ('judged', models.CharField(db_default='0-0', default='0-0', max_length=42)),
-                ('stored_offset', models.BigIntegerField(db_default=0, default=0)),
-                ('judged_offset', models.BigIntegerField(db_default=0, default=0)),
-                ('series_epoch', models.IntegerField(db_default=0, default=0)),
-                ('stored_readings', models.BigIntegerField(db_default=0, default=0)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("shard", models.IntegerField(primary_key=True, serialize=False)),
+                ("generation", models.CharField(db_default="", default="", max_length=40)),
+                ("segment", models.CharField(db_default="", default="", max_length=60)),
+                ("stored", models.CharField(db_default="0-0", default="0-0", max_length=42)),
+                ("judged", models.CharField(db_default="0-0", default="0-0", max_length=42)),
+                ("stored_offset", models.BigIntegerField(db_default=0, default=0)),
+                ("judged_offset", models.BigIntegerField(db_default=0, default=0)),
+                ("series_epoch", models.IntegerField(db_default=0, default=0)),
+                ("stored_readings", models.BigIntegerField(db_default=0, default=0)),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DeviceLastSeen',
+            name="DeviceLastSeen",
             fields=[
-                ('device', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='last_seen', serialize=False, to='telemetry.device')),
-                ('at', models.DateTimeField()),
+                (
+                    "device",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="last_seen",
+                        serialize=False,
+                        to="telemetry.device",
+                    ),
+                ),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='DeviceGroup',
+            name="DeviceGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, validators=[django.core.validators.RegexValidator('^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z', 'A name has no slash, no control character and no space at either end.', 'invalid_name')])),
-                ('path', models.CharField(editable=False, max_length=1000, unique=True)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='telemetry.devicegroup')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z",
+                                "A name has no slash, no control character and no space at either end.",
+                                "invalid_name",
+                            )
+                        ],
+                    ),
+                ),
+                ("path", models.CharField(editable=False, max_length=1000, unique=True)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="telemetry.devicegroup",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['path'],
+                "ordering": ["path"],
             },
         ),
         migrations.AddField(
-            model_name='device',
-            name='group',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='devices', to='telemetry.devicegroup'),
+            model_name="device",
+            name="group",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="devices",
+                to="telemetry.devicegroup",
+            ),
         ),
         migrations.AddField(
-            model_name='device',
-            name='type',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='devices', to='telemetry.devicetype'),
+            model_name="device",
+            name="type",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="devices",
+                to="telemetry.devicetype",
+            ),
         ),
         migrations.CreateModel(
-            name='LogSegment',
+            name="LogSegment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shard', models.IntegerField()),
-                ('segment', models.CharField(max_length=60)),
-                ('ended_at_entry', models.CharField(max_length=42, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("shard", models.IntegerField()),
+                ("segment", models.CharField(max_length=60)),
+                ("ended_at_entry", models.CharField(max_length=42, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('shard', 'segment'), name='segment_once_per_shard')],
+                "constraints": [models.UniqueConstraint(fields=("shard", "segment"), name="segment_once_per_shard")],
             },
         ),
         migrations.CreateModel(
-            name='ReceiptOutcome',
+            name="ReceiptOutcome",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shard', models.IntegerField()),
-                ('segment', models.CharField(max_length=60)),
-                ('entry', models.CharField(max_length=42)),
-                ('duplicates', models.IntegerField(default=0)),
-                ('conflicts', models.IntegerField(default=0)),
-                ('quarantined', models.IntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now(), db_index=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("shard", models.IntegerField()),
+                ("segment", models.CharField(max_length=60)),
+                ("entry", models.CharField(max_length=42)),
+                ("duplicates", models.IntegerField(default=0)),
+                ("conflicts", models.IntegerField(default=0)),
+                ("quarantined", models.IntegerField(default=0)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        auto_now_add=True, db_default=django.db.models.functions.datetime.Now(), db_index=True
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('shard', 'segment', 'entry'), name='outcome_once_per_entry')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("shard", "segment", "entry"), name="outcome_once_per_entry")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RegistryChange',
+            name="RegistryChange",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('xid', models.BigIntegerField()),
-                ('kind', models.CharField(max_length=10)),
-                ('object_id', models.BigIntegerField()),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("xid", models.BigIntegerField()),
+                ("kind", models.CharField(max_length=10)),
+                ("object_id", models.BigIntegerField()),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['xid'], name='registry_change_xid')],
+                "indexes": [models.Index(fields=["xid"], name="registry_change_xid")],
             },
         ),
         migrations.CreateModel(
-            name='DeviceKey',
+            name="DeviceKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('prefix', models.CharField(editable=False, max_length=12, unique=True)),
-                ('digest', models.BinaryField(max_length=32, unique=True)),
-                ('name', models.CharField(blank=True, default='', max_length=100)),
-                ('all_devices', models.BooleanField(default=False, help_text='May write for every device.')),
-                ('backfill', models.BooleanField(default=False, help_text='May send readings of any age; they are stored without being judged.')),
-                ('rate_limit', models.PositiveIntegerField(blank=True, help_text="Readings per second; empty = the platform's default.", null=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('device', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='telemetry.device')),
-                ('group', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='telemetry.devicegroup')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("prefix", models.CharField(editable=False, max_length=12, unique=True)),
+                ("digest", models.BinaryField(max_length=32, unique=True)),
+                ("name", models.CharField(blank=True, default="", max_length=100)),
+                ("all_devices", models.BooleanField(default=False, help_text="May write for every device.")),
+                (
+                    "backfill",
+                    models.BooleanField(
+                        default=False, help_text="May send readings of any age; they are stored without being judged."
+                    ),
+                ),
+                (
+                    "rate_limit",
+                    models.PositiveIntegerField(
+                        blank=True, help_text="Readings per second; empty = the platform's default.", null=True
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "device",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="keys",
+                        to="telemetry.device",
+                    ),
+                ),
+                (
+                    "group",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="keys",
+                        to="telemetry.devicegroup",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('all_devices', False), ('device__isnull', False), ('group__isnull', True)), models.Q(('all_devices', False), ('device__isnull', True), ('group__isnull', False)), models.Q(('all_devices', True), ('device__isnull', True), ('group__isnull', True)), _connector='OR'), name='key_has_one_scope', violation_error_message='A key is for exactly one of: a device, a group, all devices.')],
+                "ordering": ["-created_at"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("all_devices", False), ("device__isnull", False), ("group__isnull", True)),
+                            models.Q(("all_devices", False), ("device__isnull", True), ("group__isnull", False)),
+                            models.Q(("all_devices", True), ("device__isnull", True), ("group__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="key_has_one_scope",
+                        violation_error_message="A key is for exactly one of: a device, a group, all devices.",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='MetricDefinition',
+            name="MetricDefinition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, validators=[django.core.validators.RegexValidator('^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z', 'A name has no slash, no control character and no space at either end.', 'invalid_name')])),
-                ('unit', models.CharField(blank=True, default='', max_length=32)),
-                ('kind', models.CharField(choices=[('gauge', 'gauge (a level that goes up and down)'), ('counter', 'counter (only grows, may start again)'), ('boolean', 'boolean (on or off)')], default='gauge', max_length=10)),
-                ('low', models.FloatField(blank=True, help_text='Physically possible minimum; below it: out_of_range.', null=True)),
-                ('high', models.FloatField(blank=True, help_text='Physically possible maximum; above it: out_of_range.', null=True)),
-                ('expected_interval', models.FloatField(blank=True, help_text='Seconds between readings, where known.', null=True, validators=[django.core.validators.MinValueValidator(0.001)])),
-                ('device_type', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='metrics', to='telemetry.devicetype')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^\\s/\\x00-\\x1f\\x7f](?:[^/\\x00-\\x1f\\x7f]*[^\\s/\\x00-\\x1f\\x7f])?\\Z",
+                                "A name has no slash, no control character and no space at either end.",
+                                "invalid_name",
+                            )
+                        ],
+                    ),
+                ),
+                ("unit", models.CharField(blank=True, default="", max_length=32)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("gauge", "gauge (a level that goes up and down)"),
+                            ("counter", "counter (only grows, may start again)"),
+                            ("boolean", "boolean (on or off)"),
+                        ],
+                        default="gauge",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "low",
+                    models.FloatField(
+                        blank=True, help_text="Physically possible minimum; below it: out_of_range.", null=True
+                    ),
+                ),
+                (
+                    "high",
+                    models.FloatField(
+                        blank=True, help_text="Physically possible maximum; above it: out_of_range.", null=True
+                    ),
+                ),
+                (
+                    "expected_interval",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Seconds between readings, where known.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                    ),
+                ),
+                (
+                    "device_type",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="metrics", to="telemetry.devicetype"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.UniqueConstraint(fields=('device_type', 'name'), name='metric_once_per_type')],
+                "ordering": ["name"],
+                "constraints": [models.UniqueConstraint(fields=("device_type", "name"), name="metric_once_per_type")],
             },
         ),
         migrations.CreateModel(
-            name='QuarantinedReading',
+            name="QuarantinedReading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('received_at', models.DateTimeField(help_text='When it arrived (UTC).')),
-                ('device', models.CharField(blank=True, default='', help_text='As the sender named it.', max_length=200)),
-                ('field', models.CharField(blank=True, default='', help_text='What was wrong, e.g. metrics.temperature.', max_length=200)),
-                ('code', models.CharField(help_text='Machine-readable reason.', max_length=32)),
-                ('detail', models.TextField(blank=True, default='')),
-                ('payload', models.TextField(blank=True, default='', help_text='The reading as JSON, as it was sent.')),
-                ('raw', models.BinaryField(help_text='Bytes of a log entry that was set aside.', null=True)),
-                ('key_prefix', models.CharField(blank=True, default='', help_text='The key it came with.', max_length=12)),
-                ('request_id', models.CharField(blank=True, default='', max_length=32)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('replayed', 'Replayed'), ('discarded', 'Discarded')], db_default='waiting', default='waiting', max_length=10)),
-                ('resolved_at', models.DateTimeField(blank=True, null=True)),
-                ('resolved_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("received_at", models.DateTimeField(help_text="When it arrived (UTC).")),
+                (
+                    "device",
+                    models.CharField(blank=True, default="", help_text="As the sender named it.", max_length=200),
+                ),
+                (
+                    "field",
+                    models.CharField(
+                        blank=True, default="", help_text="What was wrong, e.g. metrics.temperature.", max_length=200
+                    ),
+                ),
+                ("code", models.CharField(help_text="Machine-readable reason.", max_length=32)),
+                ("detail", models.TextField(blank=True, default="")),
+                ("payload", models.TextField(blank=True, default="", help_text="The reading as JSON, as it was sent.")),
+                ("raw", models.BinaryField(help_text="Bytes of a log entry that was set aside.", null=True)),
+                (
+                    "key_prefix",
+                    models.CharField(blank=True, default="", help_text="The key it came with.", max_length=12),
+                ),
+                ("request_id", models.CharField(blank=True, default="", max_length=32)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "Waiting"), ("replayed", "Replayed"), ("discarded", "Discarded")],
+                        db_default="waiting",
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("resolved_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "resolved_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['device', '-id'], name='quarantine_device'), models.Index(fields=['state', '-id'], name='quarantine_state')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["device", "-id"], name="quarantine_device"),
+                    models.Index(fields=["state", "-id"], name="quarantine_state"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Series',
+            name="Series",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('metric', models.CharField(max_length=100)),
-                ('boolean', models.BooleanField(db_default=False, default=False, help_text='Its first value was true or false.')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='series', to='telemetry.device')),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("metric", models.CharField(max_length=100)),
+                (
+                    "boolean",
+                    models.BooleanField(
+                        db_default=False, default=False, help_text="Its first value was true or false."
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="series", to="telemetry.device"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'series',
-                'ordering': ['device', 'metric'],
-                'constraints': [models.UniqueConstraint(fields=('device', 'metric'), name='series_once_per_device')],
+                "verbose_name_plural": "series",
+                "ordering": ["device", "metric"],
+                "constraints": [models.UniqueConstraint(fields=("device", "metric"), name="series_once_per_device")],
             },
         ),
     ]

@@ -9,7 +9,9 @@ from django.db.models.functions import Now
 
 # Names travel in URLs, CSV files and alert texts, so they have no slash, no control character and no outer space.
 NAME_PATTERN = r"^[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?\Z"
-valid_name = RegexValidator(NAME_PATTERN, "A name has no slash, no control character and no space at either end.", "invalid_name")
+valid_name = RegexValidator(
+    NAME_PATTERN, "A name has no slash, no control character and no space at either end.", "invalid_name"
+)
 
 
 class DeviceType(models.Model):
@@ -70,10 +72,6 @@ class DeviceGroup(models.Model):
     def __str__(self) -> str:
         return self.path
 
-    def clean(self) -> None:
-        if self.parent and self.pk and (self.parent.pk == self.pk or f"{self.parent.path}/".startswith(f"{self.path}/")):
-            raise ValidationError({"parent": "A group cannot lie below itself."})
-
     def save(self, *args, **kwargs) -> None:
         """Keeps the paths of this group and of everything below it true."""
         before = self.path
@@ -83,6 +81,14 @@ class DeviceGroup(models.Model):
             for child in self.children.all():
                 child.save()
 
+    def clean(self) -> None:
+        if (
+            self.parent
+            and self.pk
+            and (self.parent.pk == self.pk or f"{self.parent.path}/".startswith(f"{self.path}/"))
+        ):
+            raise ValidationError({"parent": "A group cannot lie below itself."})
+
 
 class Device(models.Model):
     """A thing that sends readings, known by its name."""
@@ -91,7 +97,12 @@ class Device(models.Model):
     type = models.ForeignKey(DeviceType, null=True, blank=True, on_delete=models.PROTECT, related_name="devices")
     group = models.ForeignKey(DeviceGroup, null=True, blank=True, on_delete=models.PROTECT, related_name="devices")
     parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", help_text="The gateway it speaks through."
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        help_text="The gateway it speaks through.",
     )
     labels = models.JSONField(default=dict, blank=True, db_default=models.Value({}, models.JSONField()))
     enabled = models.BooleanField(default=True, db_default=True)

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from telemetry.models.device import Device, DeviceGroup
 
-TOKEN_PREFIX = "iot"
+TOKEN_PREFIX = "iot"  # noqa: S105 - how a key begins, not a key
 
 
 def digest_of(token: str) -> bytes:
@@ -33,8 +33,12 @@ class DeviceKey(models.Model):
     device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.CASCADE, related_name="keys")
     group = models.ForeignKey(DeviceGroup, null=True, blank=True, on_delete=models.CASCADE, related_name="keys")
     all_devices = models.BooleanField(default=False, help_text="May write for every device.")
-    backfill = models.BooleanField(default=False, help_text="May send readings of any age; they are stored without being judged.")
-    rate_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Readings per second; empty = the platform's default.")
+    backfill = models.BooleanField(
+        default=False, help_text="May send readings of any age; they are stored without being judged."
+    )
+    rate_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Readings per second; empty = the platform's default."
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -16,7 +16,9 @@ class QuarantinedReading(models.Model):
 
     received_at = models.DateTimeField(help_text="When it arrived (UTC).")
     device = models.CharField(max_length=200, blank=True, default="", help_text="As the sender named it.")
-    field = models.CharField(max_length=200, blank=True, default="", help_text="What was wrong, e.g. metrics.temperature.")
+    field = models.CharField(
+        max_length=200, blank=True, default="", help_text="What was wrong, e.g. metrics.temperature."
+    )
     code = models.CharField(max_length=32, help_text="Machine-readable reason.")
     detail = models.TextField(blank=True, default="")
     payload = models.TextField(blank=True, default="", help_text="The reading as JSON, as it was sent.")
@@ -25,7 +27,9 @@ class QuarantinedReading(models.Model):
     request_id = models.CharField(max_length=32, blank=True, default="")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_default="waiting")
     resolved_at = models.DateTimeField(null=True, blank=True)
-    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     class Meta:
         ordering = ["-id"]

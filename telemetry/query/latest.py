@@ -25,7 +25,7 @@ _NEWEST = f"""
         WHERE reading.series_id = series.id AND reading.time >= %s ORDER BY time DESC LIMIT 1
     ) AS newest
     WHERE series.device_id = %s AND series.metric <> ALL(%s)
-"""  # noqa: S608 - the table's name is a constant
+"""
 
 # What most devices need. The planner then looks at a few ranges instead of all of them: with ten years of weekly
 # partitions planning alone would take longer than everything else.

@@ -137,7 +137,7 @@ def _read(windows: dict[int, _Window], series_ids: list[int], order: Order, port
               AND stored.time >= %s AND stored.time < %s
             ORDER BY time {direction} LIMIT %s
         ) AS reading
-    """  # noqa: S608 - constants
+    """
     lows = [windows[series_id][0] for series_id in series_ids]
     highs = [windows[series_id][1] for series_id in series_ids]
     found: dict[int, list[Reading]] = {}

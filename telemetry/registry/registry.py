@@ -19,6 +19,7 @@ from telemetry.models import Device, DeviceKey, MetricDefinition
 from telemetry.models.key import digest_of
 from telemetry.registry.entries import ANY_VALUE, WIDEST, DeviceEntry, KeyEntry, MetricContract
 from telemetry.registry.slots import Slots
+from telemetry.registry.young_series import YoungSeries
 
 #: Seconds after which what is known counts as stale. A revocation takes effect within 5 s.
 STALE_AFTER = 4.0
@@ -41,6 +42,8 @@ class Registry:
         self.shards = 1
         self.epoch = 0
         self.open = True
+        #: What the log server remembers of new series; None in a process that appends nothing.
+        self.young: YoungSeries | None = None
         #: When the database last answered, on the monotonic clock.
         self.heard_at = float("-inf")
 
@@ -92,9 +95,7 @@ class Registry:
 
     def devices(self, names: Iterable[str]) -> dict[str, DeviceEntry]:
         """The registered ones among these names."""
-        rows = Device.objects.filter(name__in=set(names)).annotate(
-            path=F("group__path"), is_strict=F("type__strict")
-        )
+        rows = Device.objects.filter(name__in=set(names)).annotate(path=F("group__path"), is_strict=F("type__strict"))
         contracts = _contracts({row.type_id for row in rows if row.type_id})
         return {
             row.name: DeviceEntry(
@@ -103,7 +104,9 @@ class Registry:
             for row in rows
         }
 
-    def add_series(self, wanted: dict[int, dict[str, bool]], devices: dict[int, DeviceEntry], most: int) -> set[tuple[int, str]]:
+    def add_series(
+        self, wanted: dict[int, dict[str, bool]], devices: dict[int, DeviceEntry], most: int
+    ) -> set[tuple[int, str]]:
         """Give metrics of enabled devices their slots, registering new series while a device has fewer than ``most``.
 
         ``wanted`` says of each metric, by device id, whether its first value is boolean. Answers the pairs that would
@@ -112,8 +115,10 @@ class Registry:
         loads = self._loads
         pairs = [(device, metric) for device, metrics in wanted.items() for metric in metrics]
         known = _known_series(pairs)
-        if new := [(device, metric, wanted[device][metric]) for device, metric in pairs if (device, metric) not in known]:
-            _create_series(new, most)
+        if new := [
+            (device, metric, wanted[device][metric]) for device, metric in pairs if (device, metric) not in known
+        ]:
+            _create_series(new, most, self.young)
             known = _known_series(pairs)
         with self._lock:
             if loads == self._loads:
@@ -158,14 +163,16 @@ def _known_series(pairs: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
 
 
 @transaction.atomic
-def _create_series(new: list[tuple[int, str, bool]], most: int) -> None:
+def _create_series(new: list[tuple[int, str, bool]], most: int, young: YoungSeries | None) -> None:
     """Register these (device id, metric, boolean), as far as the cap of each device allows."""
     ids = sorted({device for device, _, _ in new})
     with connection.cursor() as cursor:
         # The devices' rows are the locks that keep two processes from exceeding a cap together; in one order, so that
         # they cannot wait for each other. A device that is gone by now gets no series.
-        cursor.execute("SELECT id FROM telemetry_device WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids])
-        there = {device for (device,) in cursor.fetchall()}
+        cursor.execute("SELECT id, name FROM telemetry_device WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids])
+        there = dict(cursor.fetchall())
+        if young is not None:
+            young.begin(cursor, [(device, metric) for device, metric, _ in new])
         cursor.execute("SELECT device_id, count(*) FROM telemetry_series WHERE device_id = ANY(%s) GROUP BY 1", [ids])
         have = Counter(dict(cursor.fetchall()))
         rows = []
@@ -175,10 +182,14 @@ def _create_series(new: list[tuple[int, str, bool]], most: int) -> None:
                 rows.append((device, metric, boolean))
         cursor.execute(
             "INSERT INTO telemetry_series (device_id, metric, boolean, created_at) "
-            "SELECT d, m, b, now() FROM unnest(%s::bigint[], %s::text[], %s::boolean[]) AS u(d, m, b) ON CONFLICT DO NOTHING",
+            "SELECT d, m, b, now() FROM unnest(%s::bigint[], %s::text[], %s::boolean[]) AS u(d, m, b) ON CONFLICT DO NOTHING "
+            "RETURNING id, device_id, metric, boolean",
             [[row[place] for row in rows] for place in range(3)],
         )
-        measures.series_created.inc(cursor.rowcount)
+        made = [(series, device, there[device], metric, boolean) for series, device, metric, boolean in cursor.fetchall()]
+        if young is not None:
+            young.remember(made)
+        measures.series_created.inc(len(made))
 
 
 def _contracts(type_ids: set[int]) -> dict[int, dict[str, MetricContract]]:

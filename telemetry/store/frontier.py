@@ -27,7 +27,7 @@ FROM unnest(%s::int[], %s::bigint[]) AS u(s, low)
 CROSS JOIN LATERAL (
     SELECT time FROM {TABLE} WHERE series_id = u.s AND time > {AS_TIME.format("u.low")} ORDER BY time DESC LIMIT 1
 ) r
-"""  # noqa: S608 - constants only
+"""
 
 
 class Frontier:

@@ -9,12 +9,14 @@ import psycopg
 from numpy.typing import NDArray
 
 from telemetry.intake.batch import Int32
+from telemetry.registry.young_series import YoungSeries
 
 
 class KnownSeries:
     """Device ids by series id, filled from the database on demand. Forgotten when the shard's series epoch moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, young: YoungSeries | None = None) -> None:
+        self._young = young
         self._device = np.zeros(1024, np.int32)
         self._epoch: int | None = None
 
@@ -34,10 +36,16 @@ class KnownSeries:
         found = self._device[series]
         unknown = np.unique(series[found == 0])
         if len(unknown):
-            rows = connection.execute(
-                "SELECT id, device_id FROM telemetry_series WHERE id = ANY(%s)", [unknown.tolist()]
-            ).fetchall()
-            for series_id, device_id in rows:
-                self._device[series_id] = device_id
+            self._load(connection, unknown)
+            missing = unknown[self._device[unknown] == 0]
+            if len(missing) and self._young is not None:
+                # Deleted, or the database was set back to before they were registered.
+                self._young.bring_back(connection, missing.tolist())
+                self._load(connection, missing)
             found = self._device[series]
         return found
+
+    def _load(self, connection: psycopg.Connection[Any], series: Int32) -> None:
+        rows = connection.execute("SELECT id, device_id FROM telemetry_series WHERE id = ANY(%s)", [series.tolist()])
+        for series_id, device_id in rows.fetchall():
+            self._device[series_id] = device_id

@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
     SELECT value FROM {TABLE}
     WHERE series_id = u.s AND time = {AS_TIME.format("u.t")} AND time BETWEEN %s AND %s LIMIT 1
 ) r
-"""  # noqa: S608 - constants only
+"""
 
 
 @dataclass(slots=True)

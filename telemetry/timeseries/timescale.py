@@ -52,7 +52,10 @@ class Timescale:
             "ORDER BY range_start",
             [TABLE],
         )
-        return [Range(name, as_microseconds(start), as_microseconds(end), packed) for name, start, end, packed in cursor.fetchall()]
+        return [
+            Range(name, as_microseconds(start), as_microseconds(end), packed)
+            for name, start, end, packed in cursor.fetchall()
+        ]
 
     def add_range(self, cursor: Cursor, start: int, end: int) -> None:
         # The function behind the server's own chunk creation; it answers with the existing chunk where there is one.
@@ -62,7 +65,9 @@ class Timescale:
         )
 
     def drop_before(self, cursor: Cursor, before: int) -> list[str]:
-        cursor.execute("SELECT drop_chunks(to_regclass(%s), older_than => %s::timestamptz)", [TABLE, as_timestamp(before)])
+        cursor.execute(
+            "SELECT drop_chunks(to_regclass(%s), older_than => %s::timestamptz)", [TABLE, as_timestamp(before)]
+        )
         return [row[0] for row in cursor.fetchall()]
 
     def compress_before(self, cursor: Cursor, before: int) -> list[str]:

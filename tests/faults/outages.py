@@ -18,7 +18,7 @@ _KNOWN_AFTER_SECONDS = 5.0
 _AT_ONCE_SECONDS = 2.0
 
 
-def database_away(platform: LivePlatform, seconds: float, seed: int) -> Outcome:
+def database_away(platform: LivePlatform, seconds: int, seed: int) -> Outcome:
     """PostgreSQL is down: intake says 503 at once, nothing is set aside, everything is stored afterwards."""
     with Load(platform, seed) as load:
         load.wait_for_accepted(30)
@@ -29,7 +29,7 @@ def database_away(platform: LivePlatform, seconds: float, seed: int) -> Outcome:
         return load.finish()
 
 
-def log_away(platform: LivePlatform, seconds: float, seed: int) -> Outcome:
+def log_away(platform: LivePlatform, seconds: int, seed: int) -> Outcome:
     """The log server is down: nothing can be accepted, and that is said at once."""
     with Load(platform, seed) as load:
         load.wait_for_accepted(30)
@@ -40,17 +40,17 @@ def log_away(platform: LivePlatform, seconds: float, seed: int) -> Outcome:
         return load.finish()
 
 
-def database_hangs(platform: LivePlatform, seconds: float, seed: int) -> Outcome:
+def database_hangs(platform: LivePlatform, seconds: int, seed: int) -> Outcome:
     """PostgreSQL takes connections and does not answer."""
     return _hang(platform, "postgres", seconds, seed)
 
 
-def log_hangs(platform: LivePlatform, seconds: float, seed: int) -> Outcome:
+def log_hangs(platform: LivePlatform, seconds: int, seed: int) -> Outcome:
     """The log server takes connections and does not answer."""
     return _hang(platform, "log", seconds, seed)
 
 
-def _hang(platform: LivePlatform, name: str, seconds: float, seed: int) -> Outcome:
+def _hang(platform: LivePlatform, name: str, seconds: int, seed: int) -> Outcome:
     with Load(platform, seed) as load:
         load.wait_for_accepted(30)
         with _frozen(platform.servers.pid(name)):

@@ -56,7 +56,7 @@ def _decode(body: bytes, most: int) -> Columns:
     try:
         items, wrapped = _items(body)
         names = _names_in(body) - wrapped
-        compact = any([item.times is not None for item in items])
+        compact = any(item.times is not None for item in items)
         columns = _compact(items, most, names) if compact else _plain(items, most, names)
     except (msgspec.MsgspecError, _NotUniform, UnicodeDecodeError):
         columns = decode_carefully(body, most)

@@ -7,6 +7,7 @@ values (not_finite) instead of spoiling the whole body.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,11 @@ def _parse(body: bytes) -> Any:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        # set.add answers None: the first name that was seen before is the one that stands twice.
-        found = _DuplicateNames(found)
-        found.name = next(name for name, _ in pairs if name in seen or seen.add(name))
-    return found
+    if len(found) == len(pairs):
+        return found
+    twice = _DuplicateNames(found)
+    twice.name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+    return twice
 
 
 def _integer(digits: str) -> int | float:
@@ -122,7 +122,9 @@ class _Careful:
             self._value(index, item, name, time, value)
 
     def _compact(self, index: int, item: dict[str, Any]) -> None:
-        raw_times, columns, unfit = item["times"], {}, {}
+        raw_times = item["times"]
+        columns: dict[str, list[Any]] = {}
+        unfit: dict[str, Any] = {}
         for name, column in item["metrics"].items():
             fits = isinstance(column, list) and len(column) == len(raw_times)
             (columns if fits else unfit)[name] = column
@@ -220,6 +222,7 @@ def _count(item: Any) -> int:
 def _described(value: Any) -> str:
     if value is None:
         return "null"
-    return {str: "a text", list: "an array", dict: "an object", _DuplicateNames: "an object"}.get(
-        type(value), type(value).__name__
-    )
+    for kind, name in ((str, "a text"), (list, "an array"), (dict, "an object")):
+        if isinstance(value, kind):
+            return name
+    return type(value).__name__

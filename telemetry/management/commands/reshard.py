@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("shards", type=int, help="the new number, 1 to 256")
-        parser.add_argument("--patience", type=float, default=120.0, help="seconds to wait for the drains (default 120)")
+        parser.add_argument(
+            "--patience", type=float, default=120.0, help="seconds to wait for the drains (default 120)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         shards: int = options["shards"]

@@ -1,0 +1,24 @@
+"""The log server's data as it was at a moment, to be put back later: what an operator does who restores a backup."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.servers import servers
+
+
+def copy_log(to: Path) -> None:
+    """Keep a copy of the log's files, of this moment; the server runs on, as another run."""
+    servers().stop("log")
+    shutil.copytree(servers().data_dir("log"), to)
+    servers().restart("log")
+
+
+def put_back_log(copy: Path | None) -> None:
+    """Replace the log's files by that copy, or by nothing, and start the server on them."""
+    servers().stop("log")
+    shutil.rmtree(servers().data_dir("log"))
+    if copy is not None:
+        shutil.copytree(copy, servers().data_dir("log"))
+    servers().restart("log")

@@ -1,0 +1,1 @@
+"""`make soak`: the fault suite with all its rounds."""
