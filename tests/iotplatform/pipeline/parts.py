@@ -138,13 +138,26 @@ class Broken(Breakable):
         raise psycopg.OperationalError("the server is away")
 
 
+_made: list[ShardDrain] = []
+
+
 def new_drain(
-    judge: Any = None, kind: type[psycopg.Connection[Any]] = psycopg.Connection, shard: int = SHARD, **changes: Any
+    judge: Any = None,
+    kind: type[psycopg.Connection[Any]] = psycopg.Connection,
+    clock: Callable[[], float] = time.monotonic,
+    shard: int = SHARD,
+    **changes: Any,
 ) -> ShardDrain:
     """A drain as a process that has just started has it; ``changes`` are of the configuration."""
-    return ShardDrain(
-        shard, new_log(), judge or NoThresholds(), replace(config, **changes), lambda: test_connection(kind)
-    )
+    connect = lambda: test_connection(kind)  # noqa: E731
+    drain = ShardDrain(shard, new_log(), judge or NoThresholds(), replace(config, **changes), connect, clock)
+    _made.append(drain)
+    return drain
+
+
+def close_drains() -> None:
+    while _made:
+        _made.pop().close()
 
 
 def drain_to_end(drain: ShardDrain | None = None) -> int:

@@ -154,8 +154,7 @@ def test_a_poison_first_in_the_new_run_does_not_make_lost_entries_stored(source:
 def test_a_run_of_which_nothing_is_left_is_lost_once_that_is_certain(source: Source) -> None:
     """No drain ever saw an entry of it. A run that began just now is not yet given up."""
     clock = Clock()
-    drain = new_drain()
-    drain._clock = clock
+    drain = new_drain(clock=clock)
     lost = list(source.numbers(1))
     put_back_log(None)
     later = list(source.numbers(1, start=1))
@@ -173,8 +172,7 @@ def test_a_run_of_which_nothing_is_left_is_lost_once_that_is_certain(source: Sou
 def test_stored_entries_of_the_log_before_do_not_keep_the_new_one_from_being_trimmed(source: Source) -> None:
     """With a clock set back the new log's ids are lower than the old one's."""
     clock = Clock()
-    drain = new_drain(log_keep_seconds=60)
-    drain._clock = clock
+    drain = new_drain(clock=clock, log_keep_seconds=60)
     far = new_log()
     far.call(
         lambda client: client.xadd(
