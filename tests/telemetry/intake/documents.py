@@ -87,7 +87,9 @@ _FIELDS = st.sampled_from(["device", "time", "times", "metrics", "readings", "a"
 ANYTHING = st.recursive(
     _SCALARS,
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(_FIELDS, inner, max_size=5) | st.fixed_dictionaries({"metrics": inner})
+        st.lists(inner, max_size=4)
+        | st.dictionaries(_FIELDS, inner, max_size=5)
+        | st.fixed_dictionaries({"metrics": inner})
     ),
     max_leaves=12,
 )

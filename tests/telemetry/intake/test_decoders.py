@@ -113,14 +113,31 @@ def test_every_value_of_a_valid_document_is_accounted_for(content_type: str, doc
         assert sent == 0
         return
     assert count_of(columns) == sent
-    assert {code for _, _, code, _ in faults_of(columns)} <= {"invalid_time"}, "numbers may be no time; else all is valid"
+    assert {code for _, _, code, _ in faults_of(columns)} <= {"invalid_time"}, (
+        "numbers may be no time; else all is valid"
+    )
 
 
 FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str, str, list[str]]] = {
     # name: (what is done to a reading {device, time, metrics: {temperature, running}}, field, code, metrics that it costs)
-    "text value": (lambda r: r["metrics"].update(temperature="21.5"), "metrics.temperature", "invalid_value", ["temperature"]),
-    "null value": (lambda r: r["metrics"].update(temperature=None), "metrics.temperature", "invalid_value", ["temperature"]),
-    "list value": (lambda r: r["metrics"].update(temperature=[1]), "metrics.temperature", "invalid_value", ["temperature"]),
+    "text value": (
+        lambda r: r["metrics"].update(temperature="21.5"),
+        "metrics.temperature",
+        "invalid_value",
+        ["temperature"],
+    ),
+    "null value": (
+        lambda r: r["metrics"].update(temperature=None),
+        "metrics.temperature",
+        "invalid_value",
+        ["temperature"],
+    ),
+    "list value": (
+        lambda r: r["metrics"].update(temperature=[1]),
+        "metrics.temperature",
+        "invalid_value",
+        ["temperature"],
+    ),
     "nested value": (lambda r: r["metrics"].update(running={"a": 1}), "metrics.running", "invalid_value", ["running"]),
     "NaN": (lambda r: r["metrics"].update(running=float("nan")), "metrics.running", "not_finite", ["running"]),
     "infinity": (lambda r: r["metrics"].update(running=float("-inf")), "metrics.running", "not_finite", ["running"]),
@@ -177,13 +194,17 @@ def test_faults_of_the_compact_form_are_found_value_by_value(decode: Decode) -> 
     assert count_of(columns) == 2 + 4 + 3
 
 
-@pytest.mark.parametrize("document", [[], {"readings": []}, {"times": [], "metrics": {"a": []}}, {"times": [1], "metrics": {"a": [None]}}])
+@pytest.mark.parametrize(
+    "document", [[], {"readings": []}, {"times": [], "metrics": {"a": []}}, {"times": [1], "metrics": {"a": [None]}}]
+)
 def test_a_body_without_a_value_is_malformed(decode: Decode, document: Any) -> None:
     with pytest.raises(Malformed, match="no value"):
         decode(document)
 
 
-@pytest.mark.parametrize("document", [None, True, 5, "text", {"readings": {}}, {"readings": [], "more": 1}, {"readings": "x"}])
+@pytest.mark.parametrize(
+    "document", [None, True, 5, "text", {"readings": {}}, {"readings": [], "more": 1}, {"readings": "x"}]
+)
 def test_a_body_that_holds_no_readings_is_malformed(decode: Decode, document: Any) -> None:
     with pytest.raises(Malformed):
         decode(document)

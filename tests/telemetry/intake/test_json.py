@@ -87,7 +87,9 @@ def test_usual_documents_take_the_fast_way(document: Any, monkeypatch: pytest.Mo
     ],
 )
 def test_a_name_that_stands_twice_is_refused_not_guessed(body: bytes, fields: list[str]) -> None:
-    assert [(field, code) for _, field, code, _ in faults_of(decode_json(body, _MOST))] == [(f, "malformed") for f in fields]
+    assert [(field, code) for _, field, code, _ in faults_of(decode_json(body, _MOST))] == [
+        (f, "malformed") for f in fields
+    ]
 
 
 def test_readings_that_stand_twice_are_malformed() -> None:
@@ -138,7 +140,9 @@ def test_times_that_are_no_number_cost_their_reading_only(token: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [100, 500, *range(900, 1000), 100_000])
-@pytest.mark.parametrize("form", ['{{"metrics": {{"a": {}}}}}', "[{}]", '{{"readings": {}}}', '{{"device": {}, "metrics": {{"a": 1}}}}'])
+@pytest.mark.parametrize(
+    "form", ['{{"metrics": {{"a": {}}}}}', "[{}]", '{{"readings": {}}}', '{{"device": {}, "metrics": {{"a": 1}}}}']
+)
 def test_any_nesting_is_refused_or_malformed(depth: int, form: str) -> None:
     body = form.format("[" * depth + "]" * depth).encode()
     try:
@@ -151,7 +155,11 @@ def test_any_nesting_is_refused_or_malformed(depth: int, form: str) -> None:
 
 @pytest.mark.parametrize("name", ["\\ud800", "\\udc00x", "a\\u0000b", "😀", "‮abc", "e\u0301", "x" * 10_000])
 def test_refusals_of_any_name_can_be_written_down(name: str) -> None:
-    for body in (f'{{"metrics": {{"{name}": "x"}}}}', f'{{"device": "{name}", "metrics": {{"a": []}}}}', f'{{"{name}": 1}}'):
+    for body in (
+        f'{{"metrics": {{"{name}": "x"}}}}',
+        f'{{"device": "{name}", "metrics": {{"a": []}}}}',
+        f'{{"{name}": 1}}',
+    ):
         (refused,) = decode_json(body.encode(), _MOST).rejections
         for text in (refused.field, refused.detail, refused.device, refused.payload):
             text.encode()
@@ -194,4 +202,7 @@ def test_hostile_documents_cost_no_more_than_their_size(case: str) -> None:
         columns = None
     assert time.process_time() - began < 8, "it takes about a second; what grows with the square takes minutes"
     if columns is not None:
-        assert sum(len(refused.payload) + len(refused.detail) + len(refused.device) for refused in columns.rejections) < 100 << 20
+        assert (
+            sum(len(refused.payload) + len(refused.detail) + len(refused.device) for refused in columns.rejections)
+            < 100 << 20
+        )

@@ -37,7 +37,9 @@ def assert_parsed_as_expected(texts: list[str]) -> None:
 @st.composite
 def nearly_dates(draw: Any, digits: int) -> str:
     """YYYY-MM-DDThh:mm:ss[.fff]Z, often at an edge, sometimes just beyond it."""
-    year = draw(st.sampled_from([0, 1, 4, 100, 400, 1600, 1900, 1969, 1970, 2000, 2024, 2100, 9999]) | st.integers(0, 9999))
+    year = draw(
+        st.sampled_from([0, 1, 4, 100, 400, 1600, 1900, 1969, 1970, 2000, 2024, 2100, 9999]) | st.integers(0, 9999)
+    )
     month, day = draw(st.integers(0, 13)), draw(st.sampled_from([0, 1, 28, 29, 30, 31, 32]) | st.integers(1, 28))
     hour, minute, second = draw(st.integers(0, 24)), draw(st.integers(0, 60)), draw(st.integers(0, 60))
     text = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
@@ -86,7 +88,9 @@ def test_one_changed_character_changes_that_time_only(texts: list[str], which: i
 
 def test_every_day_of_leap_and_other_years() -> None:
     for year in (1, 4, 1900, 1970, 1999, 2000, 2024, 2100, 9999):
-        assert_parsed_as_expected([f"{year:04}-{month:02}-{day:02}T23:59:59Z" for month in range(1, 13) for day in range(1, 32)])
+        assert_parsed_as_expected(
+            [f"{year:04}-{month:02}-{day:02}T23:59:59Z" for month in range(1, 13) for day in range(1, 32)]
+        )
 
 
 @pytest.mark.parametrize("digits", _DIGITS)
@@ -150,7 +154,22 @@ def test_one_moment_in_every_unit(scale: int) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [True, False, None, [], {}, b"1", 10**20, -(10**20), 10**4000, 1e20, 1e300, float("inf"), float("-inf"), float("nan")],
+    [
+        True,
+        False,
+        None,
+        [],
+        {},
+        b"1",
+        10**20,
+        -(10**20),
+        10**4000,
+        1e20,
+        1e300,
+        float("inf"),
+        float("-inf"),
+        float("nan"),
+    ],
     ids=lambda raw: repr(raw)[:20],
 )
 def test_what_is_no_time_at_all(raw: Any) -> None:
