@@ -106,7 +106,8 @@ class YoungSeries:
             return list(pipe.execute())
 
         highest, *found = self._log.call(read)
-        return int(highest or 0), [next((each for each in column if each is not None), None) for column in zip(*found)]
+        newest = [next((each for each in column if each is not None), None) for column in zip(*found, strict=True)]
+        return int(highest or 0), newest
 
 
 def _by_name(device: int, metric: str) -> str:
