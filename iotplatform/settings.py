@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from iotplatform.admin_kit import UNFOLD as UNFOLD
 from iotplatform.env import BASE_DIR, ConfigError, config
 from iotplatform.observability import logs, metric_files
+from telemetry.deadline import BoundedConnection
 
 # Before anything declares a metric or logs a line.
 metric_files.claim(config.multiprocess_metrics_dir, config.process_name)
@@ -48,6 +49,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "iotplatform.observability.requests.RequestMiddleware",
+    "iotplatform.request_deadline.RequestDeadline",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -107,7 +109,14 @@ def database(url: str) -> dict[str, object]:
         "ENGINE": "django_prometheus.db.backends.postgresql",
         "OPTIONS": DATABASE_OPTIONS
         | parts
-        | {"pool": {"min_size": 0, "max_size": 12, "timeout": config.database_timeout_seconds}},
+        | {
+            "pool": {
+                "min_size": 0,
+                "max_size": 12,
+                "timeout": config.database_timeout_seconds,
+                "connection_class": BoundedConnection,
+            }
+        },
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": False,
     }

@@ -1,0 +1,73 @@
+"""Faults under load, a few rounds of each; `make soak` has all of them. What must hold stands in docs/faults.md."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import clock, kills, outages, replaced, stops
+from tests.faults.load import Outcome
+from tests.live import LivePlatform
+
+_SEED = 20_261_121
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Short, for Unix sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="faults-", dir="/tmp") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def live(folder: Path) -> Iterator[LivePlatform]:
+    with LivePlatform(folder / "live") as platform:
+        yield platform
+
+
+@pytest.mark.parametrize(
+    ("break_it", "rounds"),
+    [
+        (kills.kill_drains, 3),
+        (kills.kill_log, 1),
+        (kills.kill_database, 1),
+        (kills.kill_web, 2),
+        (replaced.log_emptied, 1),
+        (replaced.log_set_back, 1),
+        (replaced.database_set_back, 1),
+    ],
+)
+def test_every_reading_answered_202_is_stored_once(
+    live: LivePlatform, break_it: Callable[[LivePlatform, int, int], Outcome], rounds: int
+) -> None:
+    assert_right(break_it(live, rounds, _SEED))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "seconds"),
+    [(outages.database_away, 10), (outages.database_hangs, 8), (outages.log_hangs, 8)],
+)
+def test_an_outage_is_said_at_once_and_loses_nothing(
+    live: LivePlatform, break_it: Callable[[LivePlatform, int, int], Outcome], seconds: int
+) -> None:
+    assert_right(break_it(live, seconds, _SEED))
+
+
+def test_a_clock_set_back_by_a_day_stops_nothing(folder: Path) -> None:
+    with clock.platform_with_clock(folder / "clock") as (platform, set_clock):
+        for outcome in clock.clock_back_and_forth(platform, set_clock, _SEED):
+            assert_right(outcome)
+
+
+def test_stopped_or_killed_whole_under_load_the_platform_comes_back_with_the_data(folder: Path) -> None:
+    assert_right(stops.stop_and_kill(folder / "stops", 2, _SEED))
+
+
+def assert_right(outcome: Outcome) -> None:
+    """Nothing that was promised is broken, and there was a load to break it under."""
+    assert not outcome.violations, "\n".join([str(outcome), *outcome.violations])
+    assert outcome.accepted > 1000, outcome
+    assert outcome.looks > 0, outcome
