@@ -28,6 +28,7 @@ CONNECTIONS = 10
 READINGS = 1_000_000
 
 _DEVICE_KEYS = 1_000
+_AWAKENINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,16 @@ class Bench:
         return self.way(load)
 
     def warm_up(self, fleet: Fleet) -> None:
-        """Send some readings of every series, so that none is new in what follows and every process is awake."""
-        load = self.load(bodies.one_metric, readings=max(10 * fleet.series, 100_000), fleet=fleet)
-        committed = self.store.committed()
-        # A process that has just started may refuse at first; our own generator sends again what was refused.
-        sender.send(load, self.platform.port)
-        self.store.wait_for(committed + load.readings)
+        """Send some readings of every series, so that none is new in what follows and every process is awake.
+
+        New connections may reach another process than the last time: after a few, every process knows every series.
+        """
+        for _ in range(_AWAKENINGS):
+            load = self.load(bodies.one_metric, readings=max(2 * fleet.series, 20_000), fleet=fleet)
+            committed = self.store.committed()
+            # A process that has just started may refuse at first; our own generator sends again what was refused.
+            sender.send(load, self.platform.port)
+            self.store.wait_for(committed + load.readings)
 
 
 def in_turn(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
