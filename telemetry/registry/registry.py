@@ -115,11 +115,16 @@ class Registry:
         loads = self._loads
         pairs = [(device, metric) for device, metrics in wanted.items() for metric in metrics]
         known = _known_series(pairs)
-        if new := [
-            (device, metric, wanted[device][metric]) for device, metric in pairs if (device, metric) not in known
-        ]:
+        new: list[tuple[int, str, bool]] = []
+        asked = Counter[int]()
+        for device, metric in pairs:
+            if (device, metric) not in known:
+                asked[device] += 1
+                if asked[device] <= most:  # more can in no case be registered
+                    new.append((device, metric, wanted[device][metric]))
+        if new:
             _create_series(new, most, self.young)
-            known = _known_series(pairs)
+            known |= _known_series([(device, metric) for device, metric, _ in new])
         with self._lock:
             if loads == self._loads:
                 for (device_id, metric), series in known.items():
@@ -186,7 +191,9 @@ def _create_series(new: list[tuple[int, str, bool]], most: int, young: YoungSeri
             "RETURNING id, device_id, metric, boolean",
             [[row[place] for row in rows] for place in range(3)],
         )
-        made = [(series, device, there[device], metric, boolean) for series, device, metric, boolean in cursor.fetchall()]
+        made = [
+            (series, device, there[device], metric, boolean) for series, device, metric, boolean in cursor.fetchall()
+        ]
         if young is not None:
             young.remember(made)
         measures.series_created.inc(len(made))

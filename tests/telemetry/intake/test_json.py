@@ -100,7 +100,7 @@ def test_readings_that_stand_twice_are_malformed() -> None:
 @pytest.mark.parametrize("cut", range(len(_SMALL)))
 def test_a_document_that_is_cut_anywhere_is_malformed(cut: int) -> None:
     assert len(decode_json(_SMALL, _MOST)) == 2
-    with pytest.raises(Malformed, match=".{10,300}"):
+    with pytest.raises(Malformed, match=r".{10,300}"):
         decode_json(_SMALL[:cut], _MOST)
 
 

@@ -125,7 +125,7 @@ def test_iso_8601_with_an_offset(raw: str) -> None:
     ],
 )  # fmt: skip
 def test_texts_that_are_no_time(raw: str) -> None:
-    with pytest.raises(InvalidTime, match=".{10,300}"):
+    with pytest.raises(InvalidTime, match=r".{10,300}"):
         parse_time(raw)
 
 
