@@ -73,4 +73,4 @@ def insert_rows(connection: psycopg.Connection[Any], batch: Batch) -> NDArray[np
 def can_copy(connection: psycopg.Connection[Any]) -> bool:
     """Whether the server takes COPY FROM STDIN: PostgreSQL compiled to WebAssembly does not."""
     row = connection.execute("SELECT version()").fetchone()
-    return row is not None and "wasm" not in row[0] and "emscripten" not in row[0]
+    return row is not None and "emscripten" not in row[0].lower()
