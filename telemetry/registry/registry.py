@@ -128,10 +128,10 @@ class Registry:
         with self._lock:
             if loads == self._loads:
                 for (device_id, metric), series in known.items():
-                    device = devices[device_id]
-                    if (device.name, metric) not in self.slots.by_name:
-                        contract = device.contracts.get(metric, ANY_VALUE)
-                        self.slots.add(series, device_id % self.shards, device, metric, contract)
+                    entry = devices[device_id]
+                    if (entry.name, metric) not in self.slots.by_name:
+                        contract = entry.contracts.get(metric, ANY_VALUE)
+                        self.slots.add(series, device_id % self.shards, entry, metric, contract)
         return set(pairs) - known.keys()
 
     # --- forgetting ---------------------------------------------------------------------------------------------
