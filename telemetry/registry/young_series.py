@@ -58,7 +58,7 @@ class YoungSeries:
         """Before the commit that registers them."""
         if not made:
             return
-        content: dict[str, str] = {}
+        content: dict[Any, Any] = {}
         for definition in made:
             series, device, _, metric, _ = definition
             content[str(series)] = json.dumps(definition)
