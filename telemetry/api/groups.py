@@ -44,7 +44,7 @@ class GroupSerializer(StrictSerializer):
     path = GroupPathField(help_text="Its place in the tree, such as plant/hall-1.")
     name = serializers.CharField(read_only=True, help_text="The last part of the path.")
     parent: Any = serializers.SlugRelatedField(
-        slug_field="path", read_only=True, help_text="Path of the group above it."
+        slug_field="path", read_only=True, allow_null=True, help_text="Path of the group above it."
     )
 
     class Meta:

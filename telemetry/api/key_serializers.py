@@ -62,7 +62,7 @@ class ScopeField(serializers.Field):
 class DeviceKeySerializer(StrictSerializer):
     scope = ScopeField(read_only=True)
     state = serializers.SerializerMethodField()
-    created_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    created_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = DeviceKey

@@ -34,7 +34,7 @@ _FILTERS = [
 
 
 class QuarantinedReadingSerializer(StrictSerializer):
-    resolved_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    resolved_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = QuarantinedReading
