@@ -10,6 +10,7 @@ import multiprocessing
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,19 +21,21 @@ from benchmarks.load.result import Sent
 
 _PATIENCE_SECONDS = 60
 _SHORTEST_PAUSE = 0.05
+_LEAD_SECONDS = 0.3
 #: No answer, and "not now".
 _SEND_AGAIN = {0, 503}
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Open loop: request `n` of the whole load is due at `start` + n / `posts_per_second`, answered or not.
-
-    `start` is a time.monotonic().
-    """
+    """When requests are due: open loop, whether the earlier ones are answered or not. `start` is a time.monotonic()."""
 
     start: float
-    posts_per_second: float
+    posts_per_second: float | None
+
+    def due(self, number: int) -> float | None:
+        """When the request of that number, counted over all connections, is due; None for "as soon as possible"."""
+        return None if self.posts_per_second is None else self.start + number / self.posts_per_second
 
 
 @dataclass(slots=True)
@@ -54,22 +57,36 @@ class Timed:
     sent_at: list[list[float]]
 
 
-def send(load: Load, port: int, pace: Pace | None = None, processes: int = 1) -> Timed:
+def send(
+    load: Load,
+    port: int,
+    posts_per_second: float | None = None,
+    processes: int = 1,
+    starting: Callable[[Pace], None] = lambda pace: None,
+) -> Timed:
     """Send every request; one answered 503, or not at all, is sent again after its Retry-After, as a device would.
 
-    Returns when every request has been answered otherwise. Raises RuntimeError where that takes too long.
+    With `posts_per_second` requests are due at set times, else as soon as the one before is answered. `starting` is
+    called when all is in memory, shortly before the first request leaves. Returns when every request has been answered
+    otherwise. Raises RuntimeError where that takes too long.
     """
     context = multiprocessing.get_context("spawn")
     children, ends = [], []
-    for number in range(processes):
-        mine = list(range(number, load.connections, processes))
-        here, there = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(there, load, port, pace, mine), daemon=True)
-        child.start()
-        children.append(child)
-        ends.append(here)
-    logs: dict[int, _Log] = {}
     try:
+        for number in range(processes):
+            mine = list(range(number, load.connections, processes))
+            here, there = context.Pipe()
+            child = context.Process(target=_child, args=(there, load, port, mine), daemon=True)
+            child.start()
+            children.append(child)
+            ends.append(here)
+        for end in ends:
+            end.recv()
+        pace = Pace(time.monotonic() + _LEAD_SECONDS, posts_per_second)
+        starting(pace)
+        for end in ends:
+            end.send(pace)
+        logs: dict[int, _Log] = {}
         for end in ends:
             answer = end.recv()
             if isinstance(answer, str):
@@ -99,11 +116,14 @@ def _timed(logs: list[_Log]) -> Timed:
     return Timed(sent, [log.sent for log in logs])
 
 
-def _child(end: Connection, load: Load, port: int, pace: Pace | None, connections: list[int]) -> None:
+def _child(end: Connection, load: Load, port: int, connections: list[int]) -> None:
     logs = {number: _Log() for number in connections}
+    requests = {number: Path(load.directory / f"{number}.http").read_bytes() for number in connections}
     errors: list[str] = []
+    end.send("ready")
+    pace = end.recv()
     threads = [
-        threading.Thread(target=_guarded, args=(errors, logs[number], load, port, pace, number))
+        threading.Thread(target=_guarded, args=(errors, logs[number], load, requests[number], port, pace, number))
         for number in connections
     ]
     for thread in threads:
@@ -113,21 +133,19 @@ def _child(end: Connection, load: Load, port: int, pace: Pace | None, connection
     end.send(errors[0] if errors else logs)
 
 
-def _guarded(errors: list[str], log: _Log, load: Load, port: int, pace: Pace | None, number: int) -> None:
+def _guarded(errors: list[str], log: _Log, load: Load, requests: bytes, port: int, pace: Pace, number: int) -> None:
     try:
-        _send_all(log, load, port, pace, number)
+        _send_all(log, load, memoryview(requests), port, pace, number)
     except (OSError, ValueError) as error:
         errors.append(f"connection {number}: {error!r}")
 
 
-def _send_all(log: _Log, load: Load, port: int, pace: Pace | None, number: int) -> None:
-    lengths = load.lengths(number)
-    requests = memoryview(Path(load.directory / f"{number}.http").read_bytes())
+def _send_all(log: _Log, load: Load, requests: memoryview, port: int, pace: Pace, number: int) -> None:
     with Line(port) as line:
         position = 0
-        for post, length in enumerate(lengths):
-            if pace is not None:
-                due = pace.start + (post * load.connections + number) / pace.posts_per_second
+        for post, length in enumerate(load.lengths(number)):
+            due = pace.due(post * load.connections + number)
+            if due is not None:
                 time.sleep(max(0.0, due - time.monotonic()))
                 log.latest = max(log.latest, time.monotonic() - due)
             log.sent.append(time.monotonic())

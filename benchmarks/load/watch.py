@@ -7,6 +7,8 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -18,6 +20,7 @@ from benchmarks.load.sender import Pace
 from benchmarks.machine.store import Store
 
 _LOOK_SECONDS = 0.004
+_READERS = 4
 _PATIENCE_SECONDS = 30
 
 _COMMITTED = """
@@ -37,11 +40,11 @@ class Probe:
     time_ms: int
 
 
-def probes(load: Load, pace: Pace, per_second: float) -> list[Probe]:
+def probes(load: Load, posts_per_second: float, per_second: float) -> list[Probe]:
     """Readings spread over a load of `bodies.one_metric`, one body a step, each of another device."""
     if load.readings_per_post * load.connections != load.fleet.series:
         raise ValueError("a body must speak of every series of its connection once")
-    every = max(1, round(pace.posts_per_second / per_second))
+    every = max(1, round(posts_per_second / per_second))
     picked = []
     for number in range(0, load.posts, every):
         post, connection = divmod(number, load.connections)
@@ -53,18 +56,30 @@ def probes(load: Load, pace: Pace, per_second: float) -> list[Probe]:
 
 
 class Watch(threading.Thread):
-    """Follows probes while the load is sent; `seen` is then when (time.monotonic()) the API answered with each."""
+    """Follows probes while the load is sent.
 
-    def __init__(self, store: Store, port: int, session: str, probes: list[Probe], load: Load, pace: Pace) -> None:
+    `committed` is then when (time.monotonic()) each was first found in the table, `seen` when the API answered with it.
+    """
+
+    def __init__(self, store: Store, port: int, session: str, probes: list[Probe], load: Load) -> None:
         super().__init__(daemon=True)
         self._connection = store.connection
-        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
+        self._port = port
         self._session = session
+        self._line = threading.local()
         self._probes = probes
-        self._due = [pace.start + (p.post * load.connections + p.connection) / pace.posts_per_second for p in probes]
+        self._load = load
+        self._due: list[float] = []
         self._series = self._series_ids(load)
+        self.committed: dict[Probe, float] = {}
         self.seen: dict[Probe, float] = {}
         self.error: Exception | None = None
+
+    def begin(self, pace: Pace) -> None:
+        """Follow the probes of a load that leaves at that pace."""
+        numbers = [probe.post * self._load.connections + probe.connection for probe in self._probes]
+        self._due = [pace.due(number) or pace.start for number in numbers]
+        self.start()
 
     def run(self) -> None:
         try:
@@ -73,6 +88,14 @@ class Watch(threading.Thread):
             self.error = error
 
     def _follow(self) -> None:
+        # Several readers, as there are several operators: a slow answer must not make the next probe look late.
+        with ThreadPoolExecutor(_READERS) as readers:
+            reading = [readers.submit(self._read, probe) for probe in self._commits()]
+            for each in reading:
+                each.result()
+
+    def _commits(self) -> Iterator[Probe]:
+        """Each probe when it is found in the table. Raises LostReading where none comes any more."""
         waiting: dict[int, Probe] = {}
         following, moved = 0, time.monotonic()
         while following < len(self._probes) or waiting:
@@ -80,18 +103,17 @@ class Watch(threading.Thread):
             while following < len(self._probes) and self._due[following] <= now:
                 waiting[following] = self._probes[following]
                 following += 1
-            committed = self._committed(waiting)
-            for number in committed:
+            for number in self._found(waiting):
                 probe = waiting.pop(number)
-                self._read(probe)
-                self.seen[probe] = moved = time.monotonic()
+                self.committed[probe] = moved = time.monotonic()
+                yield probe
             if not waiting:
                 moved = now
             elif now - moved > _PATIENCE_SECONDS:
-                raise LostReading(f"{len(waiting)} readings cannot be read {_PATIENCE_SECONDS} s after they were sent")
+                raise LostReading(f"{len(waiting)} readings are not stored {_PATIENCE_SECONDS} s after they were sent")
             time.sleep(_LOOK_SECONDS)
 
-    def _committed(self, waiting: dict[int, Probe]) -> list[int]:
+    def _found(self, waiting: dict[int, Probe]) -> list[int]:
         if not waiting:
             return []
         series = [self._series[probe.device, probe.metric] for probe in waiting.values()]
@@ -100,17 +122,19 @@ class Watch(threading.Thread):
 
     def _read(self, probe: Probe) -> None:
         """Ask for the reading as an operator does. Raises LostReading where the answer is without it."""
+        if not hasattr(self._line, "http"):
+            self._line.http = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE_SECONDS)
         query = {
             "device": probe.device,
             "metric": probe.metric,
             "start": iso(probe.time_ms),
             "end": iso(probe.time_ms + 1),
         }
-        self._http.request(
-            "GET", f"/api/v1/readings?{urlencode(query)}", headers={"Cookie": f"sessionid={self._session}"}
-        )
-        answer = self._http.getresponse()
+        headers = {"Cookie": f"sessionid={self._session}"}
+        self._line.http.request("GET", f"/api/v1/readings?{urlencode(query)}", headers=headers)
+        answer = self._line.http.getresponse()
         body = answer.read()
+        self.seen[probe] = time.monotonic()
         if answer.status != 200 or not json.loads(body)["results"]:
             raise LostReading(f"committed, but not readable: {probe}, answer {answer.status} {body[:300]!r}")
 

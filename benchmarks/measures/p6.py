@@ -8,7 +8,6 @@ run at 0.9 of P1's rate. P1 and the burst take turns.
 from __future__ import annotations
 
 import statistics
-import time
 
 from benchmarks import bodies
 from benchmarks.bench import CONNECTIONS, ROUNDS, Bench, in_turn, ratio
@@ -24,7 +23,6 @@ _STEADY_SHARE = 0.2
 _TIMES = 10
 _SECONDS = 10
 _SIZE = 1_000
-_LEAD_SECONDS = 2.0
 
 
 def measure(bench: Bench) -> Result:
@@ -53,8 +51,7 @@ def _burst(bench: Bench, offered: float, refused: list[int]) -> float:
     load = bench.load(bodies.one_metric, _SIZE, round(offered * _SECONDS))
     bench.store.empty()
     committed = bench.store.committed()
-    pace = sender.Pace(time.monotonic() + _LEAD_SECONDS, offered / _SIZE)
-    sent = sender.send(load, bench.platform.port, pace).sent
+    sent = sender.send(load, bench.platform.port, offered / _SIZE).sent
     refused.append(sent.statuses.pop(503, 0))
     if set(sent.statuses) != {202} or sent.accepted != load.readings:
         raise LostReading(f"{load.readings} readings sent, {sent.accepted} accepted, answers {dict(sent.statuses)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,8 +93,9 @@ def test_a_refused_request_is_sent_again(recorder: tuple[type[Recorder], int], t
 
 def test_paced_requests_leave_when_they_are_due(recorder: tuple[type[Recorder], int], tmp_path: Path) -> None:
     load = load_of(tmp_path, connections=2, posts=3)
-    start = time.monotonic() + 1.0
-    timed = sender.send(load, recorder[1], sender.Pace(start, posts_per_second=20))
+    paces: list[sender.Pace] = []
+    timed = sender.send(load, recorder[1], posts_per_second=20, starting=paces.append)
+    (pace,) = paces
     for connection, sent_at in enumerate(timed.sent_at):
         for post, at in enumerate(sent_at):
-            assert at >= start + (post * 2 + connection) / 20
+            assert at >= pace.start + (post * 2 + connection) / 20
