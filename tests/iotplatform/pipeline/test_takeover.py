@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from tests.iotplatform.pipeline.parts import (
     SHARD,
     Pausing,
     Source,
+    close_drains,
     counts,
     drain_to_end,
     new_drain,
@@ -120,7 +122,7 @@ def test_a_deletion_is_noticed_by_a_drain_that_knew_the_device(source: Source) -
 
 
 @pytest.fixture
-def many_series(platform_db: None) -> np.ndarray:
+def many_series(platform_db: None) -> Iterator[np.ndarray]:
     """100,000 series of one device."""
     device = make_device()
     with django_connection.cursor() as cursor:
@@ -129,7 +131,9 @@ def many_series(platform_db: None) -> np.ndarray:
             "SELECT %s, 'm' || n, false, now() FROM generate_series(1, 100000) n RETURNING id",
             [device.pk],
         )
-        return np.array(sorted(row[0] for row in cursor.fetchall()), np.int32)
+        found = np.array(sorted(row[0] for row in cursor.fetchall()), np.int32)
+    yield found
+    close_drains()
 
 
 def test_a_shard_with_a_hundred_thousand_series_is_taken_over_in_mid_stream(
