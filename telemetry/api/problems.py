@@ -15,7 +15,7 @@ import redis
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
@@ -73,6 +73,8 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
             return Conflict("Somebody changed the same thing at the same moment: look at it again and repeat.")
         case DataError():
             return exceptions.ParseError("A value is outside of what can be stored.")
+        case UnreadablePostError():
+            return exceptions.ParseError("The body could not be read to its end.")
         case RequestDataTooBig():
             return PayloadTooLarge()
         case SuspiciousOperation():

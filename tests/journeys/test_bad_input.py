@@ -155,6 +155,21 @@ def test_slow_clients_hold_up_nobody_else(platform: LivePlatform, key: str) -> N
             connection.close()
 
 
+def test_more_slow_clients_than_threads_hold_up_others_for_seconds_only(platform: LivePlatform, key: str) -> None:
+    body = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    token = b"POST /api/v1/auth/token HTTP/1.1\r\nHost: localhost\r\n" + body  # needs no key at all
+    begun = head(platform, key, "Content-Length: 1000") + b"["
+    slow = [socket.create_connection(("127.0.0.1", platform.port)) for _ in range(100)]
+    try:
+        for number, connection in enumerate(slow):
+            connection.sendall(token if number % 2 else begun)
+        for _ in range(3):
+            assert platform.post({"metrics": {"a": 1}}, key, timeout=25).status == 202
+    finally:
+        for connection in slow:
+            connection.close()
+
+
 @pytest.mark.parametrize(
     "line",
     [
