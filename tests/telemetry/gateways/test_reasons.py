@@ -58,7 +58,7 @@ REASONS: dict[str, tuple[Any, str | None, Any]] = {
     ),
     "too_many_metrics": ({"device": "full", "metrics": {"d": 5}}, "metrics.d", {"device": "full", "metrics": {"a": 5}}),
     "invalid_time": ({"device": "open", "time": "noon", "metrics": {"a": 5}}, "time", _MENDED),
-    "too_far_in_future": ({"device": "open", "time": ago(minutes=-6), "metrics": {"a": 5}}, "time", _MENDED),
+    "too_far_in_future": ({"device": "open", "time": ago(days=-1), "metrics": {"a": 5}}, "time", _MENDED),
     "too_old": ({"device": "open", "time": ago(days=31), "metrics": {"a": 5}}, "time", None),
     "invalid_value": ({"device": "open", "metrics": {"a": "5"}}, "metrics.a", _MENDED),
     "invalid_value (too large)": ({"device": "open", "metrics": {"a": -1e101}}, "metrics.a", _MENDED),
