@@ -115,6 +115,8 @@ def database(url: str) -> dict[str, object]:
                 "max_size": 12,
                 "timeout": config.database_timeout_seconds,
                 "connection_class": BoundedConnection,
+                # Else the pause between attempts doubles while the database is away, up to minutes, and all wait for it.
+                "reconnect_timeout": 1.0,
             }
         },
         "CONN_HEALTH_CHECKS": True,

@@ -1,0 +1,38 @@
+"""Django's connections to the database, after it was away."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from django.conf import settings
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from iotplatform.launcher.servers import EmbeddedServers
+from tests.builders import wait_until
+
+_AWAY_SECONDS = 18.0
+
+
+def is_served(pool: ConnectionPool) -> bool:
+    try:
+        with pool.connection(timeout=0.3) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except PoolTimeout:
+        return False
+
+
+def test_requests_get_connections_soon_after_the_database_is_back() -> None:
+    options = settings.DATABASES["default"]["OPTIONS"]["pool"]
+    with tempfile.TemporaryDirectory(prefix="pool-", dir="/tmp") as folder:
+        servers = EmbeddedServers(Path(folder), log=False, cache=False)
+        with servers, ConnectionPool(servers.database_url, **options, open=True) as pool:
+            assert is_served(pool)
+            pool.check()
+            servers.kill("postgres")
+            pool.check()
+            end = time.monotonic() + _AWAY_SECONDS
+            wait_until(lambda: is_served(pool) or time.monotonic() > end, _AWAY_SECONDS + 5, "the outage is over")
+            servers.restart("postgres")
+            wait_until(lambda: is_served(pool), 3.0, "a connection within 3 s")
