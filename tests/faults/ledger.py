@@ -47,8 +47,9 @@ class Ledger:
         self.records: list[Record] = []
         self.answers: Counter[int] = Counter()
         self.slowest = 0.0
-        #: The slowest refusal of readings since somebody set this to 0.
+        #: The slowest refusal of readings that were sent since that moment (monotonic seconds).
         self.slowest_refusal = 0.0
+        self.refusals_since = 0.0
         self.violations: list[str] = []
         self.accepted = 0
         #: Those among them that were answered at once, not held until stored.
@@ -68,7 +69,8 @@ class Ledger:
         with self._lock:
             self.answers[status] += 1
             self.slowest = max(self.slowest, seconds)
-            if status == 503 and what.startswith("POST"):
+            sent_at = time.monotonic() - seconds
+            if status == 503 and what.startswith("POST") and sent_at >= self.refusals_since:
                 self.slowest_refusal = max(self.slowest_refusal, seconds)
             self._lock.notify_all()
         if seconds > _SLOWEST_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -63,7 +64,7 @@ def _watch_refusals(load: Load, seconds: float) -> None:
     """The outage: it lasts so long, and beyond its beginning every request is refused, fast."""
     load.run_for(min(_KNOWN_AFTER_SECONDS, seconds / 2))
     accepted, refused = load.ledger.accepted_at_once, load.ledger.answers[503]
-    load.ledger.slowest_refusal = 0.0
+    load.ledger.slowest_refusal, load.ledger.refusals_since = 0.0, time.monotonic()
     load.run_for(max(0.0, seconds - _KNOWN_AFTER_SECONDS))
     if load.ledger.accepted_at_once != accepted:
         load.ledger.broken(f"{load.ledger.accepted_at_once - accepted} batches answered 202 during the outage")
