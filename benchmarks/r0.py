@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import psycopg
@@ -45,7 +46,7 @@ class Yardstick:
         self._database.checkpoint()
         connections = [psycopg.connect(self._database.url, autocommit=True) for _ in self._shares]
         try:
-            seconds = _write_together(connections, self._shares)
+            seconds = write_together(connections, self._shares)
             stored = connections[0].execute(f"SELECT count(*) FROM {TABLE}").fetchone()
             if stored != (ROWS,):
                 raise RuntimeError(f"R0 wrote {ROWS} rows, but the table has {stored}")
@@ -67,12 +68,12 @@ class Yardstick:
             connection.execute(f"DROP TABLE {TABLE}")
 
 
-def _write_together(connections: list[psycopg.Connection], shares: list[list[bytes]]) -> float:
+def write_together(connections: list[psycopg.Connection], shares: Sequence[Iterable[bytes]]) -> float:
     """Seconds that the connections take to write a share each, at once."""
     errors: list[BaseException] = []
     ready = threading.Barrier(len(connections) + 1)
 
-    def write(connection: psycopg.Connection, share: list[bytes]) -> None:
+    def write(connection: psycopg.Connection, share: Iterable[bytes]) -> None:
         try:
             ready.wait()
             rows.copy_all(connection, TABLE, share)
