@@ -85,6 +85,7 @@ def _register(
             refused[run] = refuse_run(columns, run, "metrics", "malformed", detail)
         else:
             by_device.setdefault(name, []).append(run)
+    loads = registry.loads
     found = registry.devices(name for name in by_device if _is_name(name, 200))
     usable: dict[int, DeviceEntry] = {}
     for name, runs in by_device.items():
@@ -95,7 +96,7 @@ def _register(
         elif device is not None:
             usable[device.id] = device
     runs_of = {device.id: by_device[device.name] for device in usable.values()}
-    return refused | _register_metrics(columns, runs_of, usable, registry, most_series)
+    return refused | _register_metrics(columns, runs_of, usable, registry, most_series, loads)
 
 
 def _device_fault(
@@ -118,6 +119,7 @@ def _register_metrics(
     devices: dict[int, DeviceEntry],
     registry: Registry,
     most_series: int,
+    loads: int,
 ) -> dict[int, Rejection]:
     """Register the metrics of usable devices, all of them at once; answers the refusals by run."""
     refused: dict[int, Rejection] = {}
@@ -132,7 +134,7 @@ def _register_metrics(
                 refused[run] = refuse_run(columns, run, f"metrics.{metric}", "unknown_metric", detail)
             else:
                 wanted.setdefault(device_id, {}).setdefault(metric, _is_boolean(columns, run))
-    exceeding = registry.add_series(wanted, devices, most_series) if wanted else set()
+    exceeding = registry.add_series(wanted, devices, most_series, loads) if wanted else set()
     for device_id in {device_id for device_id, _ in exceeding}:
         for run in runs_of[device_id]:
             metric = columns.metrics[run]

@@ -37,7 +37,8 @@ class Registry:
         self._lock = threading.RLock()
         self._keys: dict[bytes, KeyEntry] = {}
         self._used: dict[int, float] = {}
-        self._loads = 0
+        #: Grows whenever something is forgotten.
+        self.loads = 0
         self.slots = Slots()
         self.shards = 1
         self.epoch = 0
@@ -70,7 +71,7 @@ class Registry:
         return used
 
     def _load_key(self, digest: bytes) -> KeyEntry | None:
-        loads = self._loads
+        loads = self.loads
         row = DeviceKey.objects.filter(digest=digest, revoked_at=None).select_related("device", "group").first()
         if row is None:
             return None
@@ -87,7 +88,7 @@ class Registry:
         )
         with self._lock:
             # What was read before something was forgotten may be old already: use it once, keep it not.
-            if loads == self._loads:
+            if loads == self.loads:
                 self._keys[digest] = entry
         return entry
 
@@ -105,14 +106,14 @@ class Registry:
         }
 
     def add_series(
-        self, wanted: dict[int, dict[str, bool]], devices: dict[int, DeviceEntry], most: int
+        self, wanted: dict[int, dict[str, bool]], devices: dict[int, DeviceEntry], most: int, loads: int
     ) -> set[tuple[int, str]]:
         """Give metrics of enabled devices their slots, registering new series while a device has fewer than ``most``.
 
         ``wanted`` says of each metric, by device id, whether its first value is boolean. Answers the pairs that would
-        exceed ``most``. Where something was forgotten meanwhile nothing is kept, and the caller looks again.
+        exceed ``most``. Where something was forgotten since ``loads`` (as it was before the devices were
+        read) nothing is kept, for they may be others by now, and the caller looks again.
         """
-        loads = self._loads
         pairs = [(device, metric) for device, metrics in wanted.items() for metric in metrics]
         known = _known_series(pairs)
         new: list[tuple[int, str, bool]] = []
@@ -126,7 +127,7 @@ class Registry:
             _create_series(new, most, self.young)
             known |= _known_series([(device, metric) for device, metric, _ in new])
         with self._lock:
-            if loads == self._loads:
+            if loads == self.loads:
                 for (device_id, metric), series in known.items():
                     entry = devices[device_id]
                     if (entry.name, metric) not in self.slots.by_name:
@@ -139,7 +140,7 @@ class Registry:
     def forget(self, devices: set[int], keys: set[int], everything: bool = False) -> None:
         """Forget these devices and keys (by id), or all; they are loaded anew when they are asked for."""
         with self._lock:
-            self._loads += 1
+            self.loads += 1
             if everything or self.slots.count - len(self.slots.by_name) > _MOST_STALE_SLOTS:
                 self.slots, self._keys = Slots(), {}
                 return

@@ -174,7 +174,18 @@ def test_without_its_database_a_process_knows_that_it_is_stale(monkeypatch: pyte
                 return True
             return False
 
-        wait_until(is_stale, 3)
+        wait_until(is_stale, 15)
         assert time.monotonic() - began < 1.5
         assert post_readings(key, {"device": "pump-7", "metrics": {"temperature": 1.0}}).status_code == 503
     wait_until(lambda: post(key)[0] == 202, WITHIN)
+
+
+def test_a_device_disabled_while_its_series_are_looked_up_is_not_remembered_as_enabled(watched: Watched) -> None:
+    """The change is told between reading the device and keeping what was read."""
+    make_device("pump-7")
+    loads = watched.registry.loads
+    read = watched.registry.devices(["pump-7"])["pump-7"]
+    disable()
+    watched.look()
+    watched.registry.add_series({read.id: {"temperature": False}}, {read.id: read}, 10, loads)
+    assert ("pump-7", "temperature") not in watched.registry.slots.by_name
