@@ -24,6 +24,8 @@ class Record:
 
     batch: Batch
     attempts: int = 0
+    #: When it was sent last, monotonic seconds.
+    sent_at: float = 0.0
     receipt: str = ""
     state: dict[str, Any] = field(default_factory=dict)
     #: How often its receipt said "lost" and it was sent again.
@@ -82,7 +84,7 @@ class Ledger:
             record.receipt = receipt
             record.state = {}
             self.accepted += 1
-            self.accepted_at_once += not record.batch.wait
+            self.accepted_at_once += not record.batch.wait and record.sent_at >= self.refusals_since
             self.unsettled.append(record)
             self._lock.notify_all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from tests.faults.client import Client
@@ -48,6 +49,7 @@ class Sender(threading.Thread):
         headers = {"Idempotency-Key": f"{self._reserved.devices[0]}/{record.batch.number}"}
         while True:
             record.attempts += 1
+            record.sent_at = time.monotonic()
             status, answer = self._client.ask(
                 "POST",
                 "/api/v1/readings" + ("?wait=5" if record.batch.wait else ""),
