@@ -14,10 +14,7 @@ die_with_parent()
 
 from django.core.wsgi import get_wsgi_application
 
-from iotplatform.env import config
-from iotplatform.patient_stream import PatientApplication
-
-application = PatientApplication(get_wsgi_application(), config.web_threads)
+application = get_wsgi_application()
 
 # What is loaded by now lives as long as the process. A request of 1,000 readings makes thousands of short-lived objects,
 # none of them in cycles: with the usual thresholds the collector would walk everything several times in each.

@@ -155,21 +155,6 @@ def test_slow_clients_hold_up_nobody_else(platform: LivePlatform, key: str) -> N
             connection.close()
 
 
-def test_more_slow_clients_than_threads_hold_up_others_for_seconds_only(platform: LivePlatform, key: str) -> None:
-    body = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
-    token = b"POST /api/v1/auth/token HTTP/1.1\r\nHost: localhost\r\n" + body  # needs no key at all
-    begun = head(platform, key, "Content-Length: 1000") + b"["
-    slow = [socket.create_connection(("127.0.0.1", platform.port)) for _ in range(100)]
-    try:
-        for number, connection in enumerate(slow):
-            connection.sendall(token if number % 2 else begun)
-        for _ in range(3):
-            assert platform.post({"metrics": {"a": 1}}, key, timeout=25).status == 202
-    finally:
-        for connection in slow:
-            connection.close()
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -199,8 +184,12 @@ def test_while_a_server_is_away_nothing_is_taken_and_nobody_waits(
 ) -> None:
     platform.kill(server)
     try:
-        # A request that came before the loss was noticed may have been taken: into the log, which is alive.
-        platform.wait_until(lambda: platform.post({"metrics": {"a": 1}}, key).status == 503, 5, "the loss is noticed")
+        # A request that came before the loss was noticed may have been taken: into the log, which is alive. Each web
+        # process notices by itself, so one refusal says nothing of the others.
+        def all_refuse() -> bool:
+            return all(platform.post({"metrics": {"a": 1}}, key).status == 503 for _ in range(12))
+
+        platform.wait_until(all_refuse, 8, "the loss is noticed")
         for _ in range(10):
             began = time.monotonic()
             answer = platform.post({"metrics": {"a": 1}}, key)
