@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "iotplatform",
     "telemetry",
+    "thresholds",
+    "alerts",
 ]
 
 MIDDLEWARE = [

@@ -1,3 +1,4 @@
+from telemetry.models.audit import AuditEntry
 from telemetry.models.device import Device, DeviceGroup, DeviceLastSeen, DeviceType, MetricDefinition
 from telemetry.models.key import DeviceKey
 from telemetry.models.position import (
@@ -12,6 +13,7 @@ from telemetry.models.quarantine import QuarantinedReading, QuarantineDropped
 from telemetry.models.series import PurgedSeries, Series
 
 __all__ = [
+    "AuditEntry",
     "Device",
     "DeviceGroup",
     "DeviceKey",
