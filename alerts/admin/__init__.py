@@ -1,0 +1,1 @@
+"""The admin of alerts: one file per family of models."""
