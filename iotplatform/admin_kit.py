@@ -82,6 +82,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Users", "person", "auth", "user"),
                     _page("Roles", "group", "auth", "group"),
+                    _page("Audit", "history", "telemetry", "auditentry"),
                 ],
             },
             {

@@ -1,0 +1,45 @@
+"""Who changed what: the one function that writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from telemetry.models import AuditEntry
+
+__all__ = ["SYSTEM", "audit"]
+
+#: Who did it where nobody was logged in: commands and the platform itself.
+SYSTEM = "system"
+
+
+def audit(
+    kind: str,
+    object_id: int,
+    name: str,
+    action: str,
+    user: Any,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> AuditEntry | None:
+    """Write down one change, in the transaction of the change.
+
+    ``kind`` is a word such as "threshold"; ``action`` one of AuditEntry.Action; ``user`` who did it, or None for the
+    platform itself. ``before`` and ``after`` are the thing in its REST form, without secrets; None where it did not
+    exist. Saving a thing as it was is no change: nothing is written, and None answered. Raises ValueError on an
+    unknown action.
+    """
+    chosen = AuditEntry.Action(action)
+    if chosen == AuditEntry.Action.CHANGED and before == after:
+        return None
+    known = user if getattr(user, "is_authenticated", False) else None
+    return AuditEntry.objects.create(
+        kind=kind,
+        object_id=object_id,
+        object_name=name[: AuditEntry._meta.get_field("object_name").max_length],
+        action=chosen,
+        who=known,
+        who_name=known.get_username() if known else SYSTEM,
+        before=None if before is None else dict(before),
+        after=None if after is None else dict(after),
+    )
