@@ -1,4 +1,8 @@
-"""What judging finds: changes of alerts, in the order of the readings that made them. Plain records; alerts write them."""
+"""What judging finds: changes of alerts, in the order of the readings that made them. Plain records; alerts write them.
+
+A drain's transitions of one (threshold, series) come first, in order; its one Progress, if any, adds to the alert that
+is live after them.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,21 @@ from typing import Any, Literal, Protocol
 
 import psycopg
 
-__all__ = ["Ended", "Judged", "Progress", "Recorder", "Transition", "TransitionKind"]
+__all__ = ["Ended", "Extreme", "Judged", "Progress", "Recorder", "Transition", "TransitionKind"]
 
 #: ``flapping``: this opening was one too many within the window; the alert stays open until it is quiet.
 TransitionKind = Literal["opened", "raised", "lowered", "flapping", "cleared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """The value furthest from what is safe among some breaching readings; of a rate the rate."""
+
+    value: float
+    #: Which of two is the further one: the larger, the smaller, the one further from ``middle``, or the later.
+    sense: Literal["high", "low", "far", "latest"]
+    #: Of "far": the middle of the range [low, high] that values are to stay in.
+    middle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +37,27 @@ class Transition:
     series_id: int
     #: Event time and value of the reading that made it; for ``silent`` the moment and the seconds of silence.
     at: int
-    value: float
+    #: None where no reading made it: a level was removed while others were on.
+    value: float | None
     #: After the change; of ``cleared``: what it was.
     severity: int
     #: The trigger of that severity's level: a number, or [low, high].
     trigger: float | list[float] | None = None
-    #: Of ``opened``: how it came to open (see thresholds.judge), as JSON.
+    #: Of ``opened``: how it came to open (see thresholds.machine.evidence), as JSON.
     evidence: dict[str, Any] = field(default_factory=dict)
     #: Of ``opened``: made by a reading of an import or of a backfill key; nobody is notified.
     imported: bool = False
-    #: The series was up to date with the clock at this reading.
+    #: The series was up to date with the clock at this reading; of ``cleared``: at one before it in this drain.
     caught_up: bool = True
+    #: What to add to the alert: breaching readings since its last transition in this drain, this one included (of
+    #: ``opened``: the breaching readings in a row that led to it), and the furthest of them.
+    readings: int = 0
+    extreme: Extreme | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one drain's readings added to a live alert, none of which changed its state."""
+    """What one drain's readings, after its last transition, added to a live alert; none of them changed its state."""
 
     threshold_id: int
     series_id: int
@@ -45,7 +65,7 @@ class Progress:
     at: int
     value: float
     #: Furthest from what is safe among the new ones; None where none of them breached.
-    extreme: float | None
+    extreme: Extreme | None
     #: How many of the new ones breached.
     readings: int
     caught_up: bool = True
@@ -57,6 +77,7 @@ class Ended:
 
     threshold_id: int
     series_id: int
+    #: "threshold removed", "level removed", "device disabled" or "device deleted".
     reason: str
 
 
