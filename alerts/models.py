@@ -15,8 +15,8 @@ from django.db.models.functions import Now
 from telemetry.models import Device, DeviceGroup, DeviceType
 from thresholds.models import Severity, Threshold
 
-__all__ = ["Alert", "AlertEvent", "Channel", "ChannelAttempt", "EscalationStep", "Message", "MessageAlert", "Route"]
-__all__ += ["Silence"]
+__all__ = ["Alert", "AlertEvent", "Channel", "ChannelAttempt", "EscalationStep", "HeldAlert", "Message", "MessageAlert"]
+__all__ += ["Route", "Silence"]
 
 
 class Alert(models.Model):
@@ -292,9 +292,27 @@ class MessageAlert(models.Model):
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="items")
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="messages")
     event = models.ForeignKey(AlertEvent, null=True, on_delete=models.SET_NULL, related_name="+")
+    #: The message, as it was frozen, says that the alert is over: no separate recovery notice is due.
+    ended = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "alert"], name="alert_once_per_message")]
+
+
+class HeldAlert(models.Model):
+    """A live alert that nobody was told of, because a silence or its gateway's own alert holds it back.
+
+    Nothing is lost by it: once nothing holds it any more and it is still live, it is told (alerts.holding).
+    """
+
+    alert = models.OneToOneField(Alert, primary_key=True, on_delete=models.CASCADE, related_name="held")
+    #: The silence that holds it; None where its gateway does, or the silence was deleted.
+    silence = models.ForeignKey(Silence, null=True, on_delete=models.SET_NULL, related_name="held")
+    #: For people: why, as it stands in the timeline.
+    reason = models.TextField(default="", db_default="")
+    since = models.DateTimeField(db_default=Now())
+    #: Since when its gateway speaks again: its children get a moment to do so too.
+    free_since = models.DateTimeField(null=True)
 
 
 class ChannelAttempt(models.Model):
