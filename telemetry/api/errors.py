@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework.exceptions import APIException
 
-__all__ = ["Conflict", "PayloadTooLarge", "Unavailable"]
+__all__ = ["Conflict", "PayloadTooLarge", "PreconditionFailed", "Unavailable"]
 
 
 class Conflict(APIException):
@@ -21,6 +21,14 @@ class PayloadTooLarge(APIException):
     status_code = 413
     default_detail = "The body is too large."
     default_code = "too_large"
+
+
+class PreconditionFailed(APIException):
+    """The thing was changed after the version that If-Match names."""
+
+    status_code = 412
+    default_detail = "This was changed meanwhile: get it again, and repeat the change."
+    default_code = "stale"
 
 
 class Unavailable(APIException):

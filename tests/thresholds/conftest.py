@@ -1,0 +1,43 @@
+"""A person's way to thresholds, and documents to send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+
+from tests.telemetry.api.conftest import Api, api_of
+
+EVERYTHING = ("view_threshold", "add_threshold", "change_threshold", "delete_threshold")
+
+
+def hot(**fields: Any) -> dict[str, Any]:
+    """A threshold as the API takes it."""
+    usual = {
+        "name": "Bearing hot",
+        "scope": {"all": True},
+        "metric": "temperature",
+        "condition": "above",
+        "levels": [{"severity": "major", "trigger": 80, "clear": 75}],
+    }
+    return usual | fields
+
+
+def level(trigger: Any, clear: Any = None, severity: str = "major") -> dict[str, Any]:
+    return {"severity": severity, "trigger": trigger, "clear": clear}
+
+
+def person(name: str, *permissions: str, **flags: bool) -> User:
+    """A user with these permissions, whichever app they are of."""
+    user = User.objects.create_user(name, **flags)
+    found = Permission.objects.filter(codename__in=permissions)
+    assert len(found) == len(permissions)
+    user.user_permissions.set(found)
+    return user
+
+
+@pytest.fixture
+def api(db: None) -> Api:
+    """Somebody who may do everything with thresholds."""
+    return api_of(person("ada", *EVERYTHING))

@@ -1,0 +1,14 @@
+"""The routes of thresholds, below /api/v1/. None ends in a slash."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from thresholds.api import thresholds
+
+__all__ = ["urlpatterns"]
+
+urlpatterns: list[URLPattern] = [
+    path("thresholds", thresholds.ThresholdList.as_view(), name="thresholds"),
+    path("thresholds/<int:id>", thresholds.ThresholdDetail.as_view(), name="threshold"),
+]
