@@ -308,6 +308,8 @@ class HeldAlert(models.Model):
     alert = models.OneToOneField(Alert, primary_key=True, on_delete=models.CASCADE, related_name="held")
     #: The silence that holds it; None where its gateway does, or the silence was deleted.
     silence = models.ForeignKey(Silence, null=True, on_delete=models.SET_NULL, related_name="held")
+    #: The device whose own silent alert holds it.
+    gateway_id = models.BigIntegerField(null=True)
     #: For people: why, as it stands in the timeline.
     reason = models.TextField(default="", db_default="")
     since = models.DateTimeField(db_default=Now())

@@ -6,6 +6,7 @@ from the environment or from the file that ``<NAME>_FILE`` names, never from ``c
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -73,7 +74,21 @@ class Text:
         return text
 
 
-TUNABLES: dict[str, Number | Choice | Text] = {
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Networks in CIDR form, with commas between them; may be empty."""
+
+    def parse(self, name: str, raw: object) -> str:
+        text = str(raw or "").strip()
+        try:
+            for each in filter(None, (part.strip() for part in text.split(","))):
+                ipaddress.ip_network(each)
+        except ValueError as error:
+            raise ConfigError(f"{name} is {raw!r}: {error}; right is for example {name}=10.1.0.0/16,fd00::/8") from error
+        return text
+
+
+TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "web_processes": Number(1, 64, "2"),
     "web_threads": Number(4, 512, "32"),
     "drain_workers": Number(1, 64, "2"),
@@ -109,6 +124,11 @@ TUNABLES: dict[str, Number | Choice | Text] = {
     "quarantine_per_device_per_minute": Number(0, 1e6, "600"),
     "quarantine_keep_days": Number(1, 3650, "30"),
     "receipt_keep_days": Number(1, 365, "7"),
+    "alert_group_seconds": Number(0, 3600, "30", whole=False),
+    "alert_timeout_seconds": Number(1, 30, "10", whole=False),
+    "alert_retry_hours": Number(0.01, 168, "24", whole=False),
+    "alert_egress_allow": Networks(),
+    "email_from": Text(r"[^\s@]+@[^\s@]+|[^<>\r\n]+ <[^\s@<>]+@[^\s@<>]+>", "Telemetry <alerts@example.org>"),
     "simulator": Choice(("on", "off")),
     "simulator_devices": Number(1, 100_000, "50"),
     "simulator_rate": Number(0.1, 1e6, "50", whole=False),
@@ -154,6 +174,11 @@ class Config:
     quarantine_per_device_per_minute: int
     quarantine_keep_days: int
     receipt_keep_days: int
+    alert_group_seconds: float
+    alert_timeout_seconds: float
+    alert_retry_hours: float
+    alert_egress_allow: str
+    email_from: str
     simulator: str
     simulator_devices: int
     simulator_rate: float
@@ -202,6 +227,10 @@ class Config:
                 )
             return given
         return _kept_secret(self.run_dir / "secret-key")
+
+    def secret_key_fallbacks(self) -> list[str]:
+        """Former values of SECRET_KEY (SECRET_KEY_FALLBACKS, with commas or new lines between them): still read with."""
+        return [each for each in re.split(r"[,\s]+", _secret(os.environ, "SECRET_KEY_FALLBACKS") or "") if each]
 
 
 _EXAMPLE_URLS = {

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from iotplatform.admin_kit import UNFOLD as UNFOLD
 from iotplatform.env import BASE_DIR, ConfigError, config
+from iotplatform.mail import mail_settings
 from iotplatform.observability import logs, metric_files
 from telemetry.deadline import BoundedConnection
 
@@ -20,6 +21,7 @@ logs.configure(config.process_name, debug=config.debug)
 #: Every tunable, for the apps below: they never import from here upwards.
 PLATFORM = config
 SECRET_KEY = config.secret_key()
+SECRET_KEY_FALLBACKS = config.secret_key_fallbacks()
 DEBUG = config.debug
 ALLOWED_HOSTS = [host.strip() for host in config.allowed_hosts.split(",")]
 CSRF_TRUSTED_ORIGINS: list[str] = []
@@ -141,6 +143,12 @@ CACHES = {
         },
     }
 }
+
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = config.email_from
+try:
+    vars().update(mail_settings(config.email_url, config.alert_timeout_seconds))
+except ConfigError as error:
+    raise ImproperlyConfigured(str(error)) from error
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

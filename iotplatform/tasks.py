@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -11,6 +12,9 @@ from celery import shared_task
 from django.conf import settings
 from django.db import close_old_connections
 
+from alerts.dispatch import dispatch
+from alerts.follow_up import follow_up
+from alerts.senders import senders
 from iotplatform.env import config
 from iotplatform.pipeline import ShardDrain
 from telemetry import upkeep
@@ -88,6 +92,33 @@ def purge_deleted() -> None:
     upkeep.purge_deleted()
 
 
+@shared_task(name="alerts.dispatch")
+def dispatch_alerts() -> None:
+    """Route what is new of alerts into messages."""
+    _with_database(dispatch)
+
+
+@shared_task(name="alerts.deliver")
+def deliver_messages() -> None:
+    """Hand messages that are due to the threads that send them."""
+    _with_database(senders.pump)
+
+
+@shared_task(name="alerts.follow_up")
+def follow_up_alerts() -> None:
+    """Repeats, escalation steps, and what silences and gateways held back."""
+    _with_database(follow_up)
+
+
+def _with_database(work: Callable[[], object]) -> None:
+    """With a connection from the pool that goes back to it."""
+    close_old_connections()
+    try:
+        work()
+    finally:
+        close_old_connections()
+
+
 def _announce(client: redis.Redis, shard: int) -> None:
     """No drain waits for this shard any more, and this worker lives: one round trip."""
     pipe = client.pipeline(transaction=False)
@@ -114,4 +145,6 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         ("purge_deleted", 30.0),
     ):
         schedule[name] = {"task": f"iotplatform.tasks.{name}", "schedule": seconds, "options": {"expires": seconds}}
+    for name, seconds in (("alerts.dispatch", 1.0), ("alerts.deliver", 1.0), ("alerts.follow_up", 5.0)):
+        schedule[name] = {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     return schedule

@@ -29,6 +29,7 @@ class Migration(migrations.Migration):
                         to="alerts.alert",
                     ),
                 ),
+                ("gateway_id", models.BigIntegerField(null=True)),
                 ("reason", models.TextField(db_default="", default="")),
                 ("since", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("free_since", models.DateTimeField(null=True)),

@@ -1,0 +1,100 @@
+"""From an alert that opens to a receiver that knows, and back when it is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alerts.dispatch import dispatch
+from alerts.models import Message
+from tests.alerts.changes import Pair, opened_alert, record_all, timeline
+from tests.alerts.people import deliver_all, kinds_sent, later, make_email, make_route, make_webhook, tell_all, texts
+from tests.alerts.receivers import SECRET, MailServer, WebServer
+
+pytestmark = pytest.mark.usefixtures("platform_db")
+
+
+def test_an_opening_reaches_the_webhook_signed_and_stands_in_the_timeline(receiver: WebServer) -> None:
+    make_route(make_webhook(receiver, name="ops"))
+    alert = opened_alert(value=82.5)
+    assert tell_all() == 1
+
+    (request,) = receiver.received
+    message = Message.objects.get()
+    assert request.signed_by(SECRET)
+    assert not request.signed_by("another secret")
+    assert request.key == str(message.key) == request.body["id"]
+    (named,) = request.body["alerts"]
+    assert named["id"] == alert.pk
+    assert (named["device"], named["severity"], named["value"], named["unit"]) == (
+        alert.device_name,
+        "warning",
+        82.5,
+        "°C",
+    )
+    assert message.state == "sent"
+    assert timeline(alert) == ["opened", "notified"]
+    assert texts(alert, "notified")[0].startswith("ops (Webhook)")
+
+
+def test_the_mail_names_the_alert_in_text_and_html(mail: MailServer) -> None:
+    make_route(make_email("ann@example.org", "bob@example.org"))
+    alert = opened_alert()
+    assert tell_all() == 1
+
+    (arrived,) = mail.mails
+    assert mail.recipients == [["ann@example.org", "bob@example.org"]]
+    assert alert.device_name in arrived["Subject"]
+    assert str(Message.objects.get().key) in arrived["Message-ID"]
+    for form in ("plain", "html"):
+        body: Any = arrived.get_body((form,))
+        assert alert.device_name in body.get_content()
+
+
+def test_openings_within_the_window_are_one_message_that_names_them_all(receiver: WebServer) -> None:
+    make_route(make_webhook(receiver))
+    pairs = [Pair.make().opened() for _ in range(3)]
+    record_all(*pairs[:2])
+    dispatch()
+    assert deliver_all() == 0, "it waits for more"
+    record_all(pairs[2])
+    assert tell_all() == 1
+    assert len(receiver.received[0].body["alerts"]) == 3
+
+
+def test_whoever_was_told_hears_that_it_is_over(receiver: WebServer) -> None:
+    make_route(make_webhook(receiver))
+    pair = Pair.make().opened()
+    alert = pair.record()
+    tell_all()
+    pair.cleared(60).record()
+    tell_all()
+    opening, recovery = (request.body for request in receiver.received)
+    assert (opening["kind"], recovery["kind"]) == ("opening", "recovery")
+    assert recovery["alerts"][0]["state"] == "cleared"
+    assert sorted(timeline(alert)) == ["cleared", "notified", "notified", "opened"]
+
+
+def test_what_is_over_before_it_is_sent_is_named_as_over_and_nothing_follows(receiver: WebServer) -> None:
+    make_route(make_webhook(receiver))
+    pair = Pair.make().opened()
+    pair.record()
+    dispatch()
+    pair.cleared(5).record()
+    tell_all()
+    (request,) = receiver.received
+    assert request.body["alerts"][0]["state"] == "cleared"
+    assert kinds_sent() == ["opening"]
+    assert deliver_all(later(3600)) == 0
+
+
+def test_who_was_never_told_hears_nothing_of_the_end(receiver: WebServer) -> None:
+    make_route(make_webhook(receiver), min_severity=4)
+    pair = Pair.make().opened()
+    alert = pair.record()
+    tell_all()
+    pair.cleared(60).record()
+    tell_all()
+    assert receiver.received == []
+    assert texts(alert, "suppressed") == ["No route matches it: nobody is told."]
