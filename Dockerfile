@@ -25,7 +25,7 @@ USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "deploy/health.py", "web"]
-CMD ["python", "-m", "granian", "--interface", "wsgi", "iotplatform.wsgi:application", \
-     "--host", "0.0.0.0", "--port", "8000", "--no-ws", "--http", "1", "--workers", "2", "--blocking-threads", "32", \
+CMD ["python", "-m", "granian", "--interface", "asgi", "iotplatform.asgi:application", \
+     "--host", "0.0.0.0", "--port", "8000", "--no-ws", "--http", "1", "--workers", "2", "--loop", "uvloop", \
      "--log-config", "iotplatform/observability/granian.json", \
      "--backlog", "4096", "--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "2"]

@@ -33,9 +33,9 @@ def manage(config: Config, name: str, *arguments: str) -> Command:
 
 def web(config: Config) -> Command:
     argv = (
-        *(*_PYTHON, "-m", "granian", "--interface", "wsgi", "iotplatform.wsgi:application"),
+        *(*_PYTHON, "-m", "granian", "--interface", "asgi", "iotplatform.asgi:application"),
         *("--host", config.host, "--port", str(config.port), "--no-ws", "--http", "1"),
-        *("--workers", str(config.web_processes), "--blocking-threads", str(config.web_threads)),
+        *("--workers", str(config.web_processes), "--loop", "uvloop"),
         *("--log-config", "iotplatform/observability/granian.json"),
         # Connections, idle ones included, that a worker holds at a time: --backlog / --workers. The threads bound how
         # many requests run; a --backpressure as low as that would leave the next client of a keep-alive fleet hanging.

@@ -4,9 +4,9 @@ and below /api/ an error that is JSON. Runs around the hot path too, so it stays
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
+from random import getrandbits
 from time import perf_counter
 
 import structlog
@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from iotplatform.observability.metrics import request_seconds
 
-__all__ = ["RequestMiddleware"]
+__all__ = ["DATA_HEADERS", "RequestMiddleware", "RequestTimers", "request_id_of"]
 
 _log = structlog.get_logger("access")
 _sane_id = re.compile(r"[A-Za-z0-9._-]{1,64}\Z").match
@@ -44,17 +44,38 @@ _CSP_INLINE = _CSP_PAGE.replace(
 _INLINE_PATHS = ("/admin/", "/api/v1/docs")
 
 
+def request_id_of(given: str | None) -> str:
+    """The id that a client gave its request, where it is a sane one, else a new one."""
+    return given if given is not None and _sane_id(given) else f"{getrandbits(128):032x}"
+
+
+class RequestTimers:
+    """Times requests by method, route and status."""
+
+    def __init__(self) -> None:
+        self._timers: dict[tuple[str | None, str, int], Histogram] = {}
+
+    def observe(self, method: str | None, route: str, status: int, seconds: float) -> None:
+        """One request, answered."""
+        timer = self._timers.get((method, route, status))
+        if timer is None:
+            known = method if method in _METHODS else "other"
+            timer = request_seconds.labels(known, route, str(status))
+            if known == method:
+                self._timers[method, route, status] = timer
+        timer.observe(seconds)
+
+
 class RequestMiddleware:
     """The outermost middleware. Sets ``request.request_id``, which answers carry as X-Request-ID."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        self._timers: dict[tuple[str | None, str, int], Histogram] = {}
+        self._timers = RequestTimers()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = perf_counter()
-        given = request.META.get("HTTP_X_REQUEST_ID")
-        request_id = given if given is not None and _sane_id(given) else os.urandom(16).hex()
+        request_id = request_id_of(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]
         bound = bind_contextvars(request_id=request_id)
         try:
@@ -71,10 +92,7 @@ class RequestMiddleware:
         match = request.resolver_match
         route = match.route if match is not None else _unrouted(request.path_info)
         status = response.status_code
-        timer = self._timers.get((request.method, route, status))
-        if timer is None:
-            timer = self._timer(request.method, route, status)
-        timer.observe(seconds)
+        self._timers.observe(request.method, route, status, seconds)
         quiet = status in _QUIET_STATUSES and route in _QUIET_ROUTES
         write = _log.debug if quiet else _log.error if status >= 500 else _log.info
         write(
@@ -86,13 +104,6 @@ class RequestMiddleware:
             ms=round(seconds * 1000, 2),
             bytes=None if response.streaming else len(response.content),  # type: ignore[attr-defined]
         )
-
-    def _timer(self, method: str | None, route: str, status: int) -> Histogram:
-        known = method if method in _METHODS else "other"
-        timer = request_seconds.labels(known, route, str(status))
-        if known == method:
-            self._timers[method, route, status] = timer
-        return timer
 
 
 def _unrouted(path: str) -> str:
@@ -107,6 +118,17 @@ def _add_headers(request: HttpRequest, response: HttpResponseBase, request_id: s
         inline = page and request.path_info.startswith(_INLINE_PATHS)
         headers["Content-Security-Policy"] = _CSP_INLINE if inline else _CSP_PAGE if page else _CSP_DATA
     headers["Permissions-Policy"] = _PERMISSIONS
+
+
+#: What goes with every answer that is data and does not pass Django's middleware.
+DATA_HEADERS = {
+    "Content-Security-Policy": _CSP_DATA,
+    "Permissions-Policy": _PERMISSIONS,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def _as_problem(response: HttpResponseBase, request_id: str) -> None:

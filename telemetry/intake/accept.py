@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from django.conf import settings
@@ -32,7 +31,10 @@ from telemetry.registry import KeyEntry
 from telemetry.registry.registry import RegistryStale
 from telemetry.timeseries.engine import EARLIEST, MICROSECONDS_PER_DAY
 
-__all__ = ["Accepted", "Sender", "Unavailable", "accept"]
+__all__ = ["Accepted", "Prepared", "Sender", "Unavailable", "accept", "finish", "prepare", "unavailable"]
+
+_NOTHING = Appended("", [])
+_NOT_TAKEN = (LogError, RegistryStale, DatabaseError, InterfaceError)
 
 
 class Unavailable(Exception):
@@ -71,21 +73,63 @@ def accept(columns: Columns, sender: Sender, now: int) -> Accepted:
     When this returns, what was accepted is on the log's disk. Raises Unavailable.
     """
     here = process()
+    prepared = prepare(columns, sender, now)
+    try:
+        appended = here.append(prepared.append) if prepared.append is not None else _NOTHING
+    except _NOT_TAKEN as error:
+        raise unavailable(error) from error
+    return finish(prepared, appended)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request that is ready to be appended. ``append`` is None where there is nothing to append."""
+
+    append: Append | None
+    key_id: int
+    received_at: int
+    #: Of each entry: its shard and how many readings it has.
+    counts: list[tuple[int, int]]
+    rejected: int
+    rejections: list[Rejection]
+
+
+def prepare(columns: Columns, sender: Sender, now: int) -> Prepared:
+    """Find out what of a request can be taken. Asks the database only for what this process does not know yet: on an
+    event loop's thread Django then raises SynchronousOnlyOperation, and it is to be done again elsewhere.
+
+    Raises Unavailable.
+    """
+    here = process()
     try:
         here.require_ready()
         _fill_devices(columns, sender.key)
         fill_times(columns, now)
         resolved = resolve(columns, here.registry, sender.key, settings.PLATFORM.max_series_per_device)
         batch, shards, rejections = _check(columns, resolved, _window(sender, now))
-        rejections = [*columns.rejections, *rejections]
-        appended, receipt = _append(here, batch, shards, rejections, sender, now)
-    except (LogError, RegistryStale, DatabaseError, InterfaceError) as error:
-        raise Unavailable(str(error) or "the database does not answer") from error
+        return _payloads(here, batch, shards, [*columns.rejections, *rejections], sender, now)
+    except _NOT_TAKEN as error:
+        raise unavailable(error) from error
+
+
+def finish(prepared: Prepared, appended: Appended) -> Accepted:
+    """The answer to a request that was appended; asks for the drains that it needs."""
     for shard in appended.wake:
         wake(shard)
     if appended.repeated is None:
-        _measure(receipt, rejections)
-    return Accepted(receipt.accepted, receipt.rejected, receipt if receipt.accepted else None, rejections)
+        receipt = _receipt(
+            prepared.key_id, appended, prepared.received_at, prepared.rejected, prepared.counts if appended.ids else []
+        )
+        _measure(receipt, prepared.rejections)
+    else:
+        receipt = _receipt(prepared.key_id, appended, *_noted(appended.repeated))
+        measures.receipts_replayed.inc()
+    return Accepted(receipt.accepted, receipt.rejected, receipt if receipt.accepted else None, prepared.rejections)
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """What a sender is told where the log or the database could not do it."""
+    return Unavailable(str(error) or "the database does not answer")
 
 
 def _fill_devices(columns: Columns, key: KeyEntry | None) -> None:
@@ -132,54 +176,59 @@ def _check(columns: Columns, resolved: Resolved, window: Window) -> tuple[Batch,
     return (batch, shards, rejections) if keep is None else (batch.at(keep), shards[keep], rejections)
 
 
-def _append(
+def _payloads(
     here: Process, batch: Batch, shards: NDArray[np.int32], rejections: list[Rejection], sender: Sender, now: int
-) -> tuple[Appended, Receipt]:
-    """Write one entry a shard to the log, all or none; refusals ride with the first."""
+) -> Prepared:
+    """One entry a shard for the log, to be written all or none; refusals ride with the first."""
     key_id = sender.key.id if sender.key else 0
     kept = here.gate.admit(rejections, key_id) if rejections and sender.quarantine else []
     entries: list[tuple[int, bytes]] = []
-    counts: list[int] = []
+    counts: list[tuple[int, int]] = []
     for shard, part in _by_shard(batch, shards) or [(key_id % here.registry.shards, batch)]:
         payload = Payload(
             part, now, here.registry.epoch, key_id, sender.judge, sender.backfill, sender.request_id, kept
         )
         entries.append((shard, payload.encode()))
-        counts.append(len(part))
+        counts.append((shard, len(part)))
         kept = []
-    rejected = sum(refused.count for refused in rejections)
-    described = ",".join(f"{shard}:{count}" for (shard, _), count in zip(entries, counts, strict=True))
-    idempotency = ""
+    rejected = sum([refused.count for refused in rejections]) if rejections else 0
+    idempotency = note = ""
     if sender.idempotency_key and len(batch):  # what was refused as a whole may be sent again, corrected
         idempotency = hashlib.sha256(f"{key_id}:{sender.idempotency_key}".encode()).hexdigest()
-    note = f"{now} {len(batch)} {rejected} {described}"
-    if not len(batch) and not (rejections and sender.quarantine):
-        return Appended("", []), Receipt(key_id, now, 0, rejected, "", ())
-    appended = here.append(Append(entries, idempotency, note))
-    if appended.repeated is not None:
-        measures.receipts_replayed.inc()
-    return appended, _receipt(key_id, appended, appended.repeated or note)
+        note = f"{now} {rejected} {','.join([f'{shard}:{count}' for shard, count in counts])}"
+    nothing = not len(batch) and not (rejections and sender.quarantine)
+    append = None if nothing else Append(entries, idempotency, note)
+    return Prepared(append, key_id, now, counts, rejected, rejections)
 
 
 def _by_shard(batch: Batch, shards: NDArray[np.int32]) -> list[tuple[int, Batch]]:
     """The batch split by shard; rows keep their order."""
     if not len(batch):
         return []
-    found = np.flatnonzero(np.bincount(shards)).tolist()
-    if len(found) == 1:
-        return [(found[0], batch)]
-    return [(shard, batch.at(shards == shard)) for shard in found]
+    first = int(shards[0])
+    if len(shards) == 1 or (shards == first).all():
+        return [(first, batch)]
+    return [(shard, batch.at(shards == shard)) for shard in np.flatnonzero(np.bincount(shards)).tolist()]
 
 
-def _receipt(key_id: int, appended: Appended, note: str) -> Receipt:
-    received_at, accepted, rejected, described = note.split(" ")
-    pairs: list[Any] = [pair.split(":") for pair in described.split(",")]
+def _noted(note: str) -> tuple[int, int, list[tuple[int, int]]]:
+    """received_at, rejected and counts of the request that an idempotency key belongs to."""
+    received_at, rejected, described = note.split(" ")
+    pairs = [pair.split(":") for pair in described.split(",")]
+    return int(received_at), int(rejected), [(int(shard), int(count)) for shard, count in pairs]
+
+
+def _receipt(
+    key_id: int, appended: Appended, received_at: int, rejected: int, counts: list[tuple[int, int]]
+) -> Receipt:
     entries = tuple(
-        ReceiptEntry(int(shard), int(count), entry_id)
-        for (shard, count), entry_id in zip(pairs, appended.ids, strict=True)
-        if int(count)
+        [
+            ReceiptEntry(shard, count, entry_id)
+            for (shard, count), entry_id in zip(counts, appended.ids, strict=True)
+            if count
+        ]
     )
-    return Receipt(key_id, int(received_at), int(accepted), int(rejected), appended.segment, entries)
+    return Receipt(key_id, received_at, sum([count for _, count in counts]), rejected, appended.segment, entries)
 
 
 def _measure(receipt: Receipt, rejections: list[Rejection]) -> None:

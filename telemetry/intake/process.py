@@ -10,7 +10,7 @@ from django.db import connection
 from telemetry.intake.quarantine_gate import QuarantineGate
 from telemetry.intake.rate import RateLimiter
 from telemetry.log.breaker import Breaker
-from telemetry.log.entries import Append, Appended
+from telemetry.log.entries import Append, Appended, LogError
 from telemetry.log.group_commit import GroupCommit
 from telemetry.log.redis_streams import RedisLog
 from telemetry.registry import Registry, registry
@@ -39,7 +39,7 @@ class Process:
         # A connection of its own: one made inside a transaction would register its segment there.
         self._young_log = RedisLog(settings.SERVERS["redis_url"], platform.redis_timeout_seconds)
         self.registry.young = YoungSeries(self._young_log)
-        self._appender = Breaker(GroupCommit(self._log, platform.redis_timeout_seconds))
+        self.breaker = Breaker(GroupCommit(self._log, platform.redis_timeout_seconds))
 
     def require_ready(self) -> None:
         """Raises RegistryStale where the database was not heard lately, or a reshard keeps intake closed."""
@@ -51,7 +51,15 @@ class Process:
     def append(self, request: Append) -> Appended:
         """Append one request to the log, together with those of other threads. Raises a LogError."""
         self._log.epoch = self.registry.epoch
-        return self._appender.append(request)
+        return self.breaker.append(request)
+
+    def append_together(self, requests: list[Append]) -> list[Appended | LogError]:
+        """One round trip for what an event loop gathered; see LoopCommit. Raises a LogError, or a database's error."""
+        self._log.epoch = self.registry.epoch
+        try:
+            return self._log.append(requests)
+        finally:
+            connection.close()  # of registering a segment, now and then; this thread serves no request
 
     def close(self) -> None:
         """Hang up."""

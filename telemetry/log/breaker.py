@@ -29,20 +29,32 @@ class Breaker:
 
     def append(self, request: Append) -> Appended:
         """As GroupCommit.append; raises LogDown at once while the log is known to be down."""
+        self.require_closed()
+        try:
+            answer = self._log.append(request)
+        except LogDown:
+            self.failed()
+            raise
+        self.succeeded()
+        return answer
+
+    def require_closed(self) -> None:
+        """Raises LogDown while the log is known to be down, but once a second lets one try."""
         if not self._healthy:
             with self._lock:
                 if self._clock() < self._next_try:
                     raise LogDown("the log server does not answer")
                 self._next_try = self._clock() + _PAUSE_SECONDS
-        try:
-            answer = self._log.append(request)
-        except LogDown:
-            with self._lock:
-                self._healthy = False
-                self._next_try = self._clock() + _PAUSE_SECONDS
-            measures.breaker_open.labels(service="log").set(1)
-            raise
+
+    def failed(self) -> None:
+        """An append raised LogDown."""
+        with self._lock:
+            self._healthy = False
+            self._next_try = self._clock() + _PAUSE_SECONDS
+        measures.breaker_open.labels(service="log").set(1)
+
+    def succeeded(self) -> None:
+        """The log server answered."""
         if not self._healthy:
             self._healthy = True
             measures.breaker_open.labels(service="log").set(0)
-        return answer

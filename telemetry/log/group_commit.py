@@ -11,8 +11,8 @@ import time
 from telemetry import measures
 from telemetry.log.entries import Append, Appended, Log, LogDown, LogError
 
-_MOST_REQUESTS = 256
-_MOST_BYTES = 16 << 20
+MOST_REQUESTS = 256
+MOST_BYTES = 16 << 20
 
 
 class _Ticket:
@@ -87,7 +87,7 @@ class GroupCommit:
         for ticket in self._waiting:
             if ticket is own:
                 continue
-            if len(group) < _MOST_REQUESTS and size + ticket.size <= _MOST_BYTES:
+            if len(group) < MOST_REQUESTS and size + ticket.size <= MOST_BYTES:
                 group.append(ticket)
                 size += ticket.size
             else:

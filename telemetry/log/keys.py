@@ -54,3 +54,14 @@ LAST_SEEN = "seen"
 def worker(name: str) -> str:
     """Heartbeat of a worker, with a time to live."""
     return f"iot:worker:{name}"
+
+
+#: µs since 1970 when a web process last said that it takes readings.
+INTAKE_HEARTBEAT = "intake:heartbeat"
+#: List of "from to" (µs since 1970): when none did.
+INTAKE_OUTAGES = "intake:outages"
+
+
+def heard(shard: int) -> str:
+    """Hash: series id → µs since 1970 of its newest reading's arrival, of series whose silence is judged."""
+    return f"heard:{shard}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from celery import current_app
 
@@ -17,6 +18,11 @@ def drain_queue(shard: int) -> str:
 
 
 def wake(shard: int) -> None:
+    """Ask for a drain, without waiting for the broker: a request must not hang while it is away."""
+    _waker.ask(shard)
+
+
+def publish(shard: int) -> None:
     """Ask for a drain. Where the broker does not answer, the sweep will do it."""
     try:
         current_app.send_task(
@@ -24,3 +30,30 @@ def wake(shard: int) -> None:
         )
     except Exception as error:
         logger.warning("drain_not_requested", extra={"shard": shard, "error": str(error)})
+
+
+class _Waker:
+    """A thread that publishes, started with the first shard; shards that wait for it are published once."""
+
+    def __init__(self) -> None:
+        self._wanted: set[int] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def ask(self, shard: int) -> None:
+        with self._changed:
+            self._wanted.add(shard)
+            if self._thread is None or not self._thread.is_alive():  # a fork has no threads of its parent
+                self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._wanted)
+                shard = self._wanted.pop()
+            publish(shard)
+
+
+_waker = _Waker()

