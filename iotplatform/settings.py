@@ -65,7 +65,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "iotplatform.urls"
-WSGI_APPLICATION = "iotplatform.wsgi.application"
+ASGI_APPLICATION = "iotplatform.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

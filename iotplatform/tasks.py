@@ -22,11 +22,14 @@ from telemetry.database import connect
 from telemetry.last_seen import write_last_seen
 from telemetry.log import keys
 from telemetry.log.redis_streams import RedisLog
-from telemetry.log.wake import DRAIN_TASK, drain_queue, wake
+from telemetry.log.wake import DRAIN_TASK, drain_queue, publish
 from thresholds.judge import NoThresholds
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
 _TURN_SECONDS = 0.25
+#: A drain costs some milliseconds however little it finds: soon after one that found the end, the next waits so long for
+#: more to come. Half of it is what a reading waits on average while small requests keep coming.
+_LINGER_SECONDS = 0.04
 _HEARTBEAT_SECONDS = 15
 
 _local = threading.local()
@@ -51,6 +54,7 @@ def _shard_drain(shard: int) -> ShardDrain:
 def drain(shard: int) -> None:
     """Drain a shard until nothing waits, or its turn is over."""
     log = _log()
+    _linger(shard)
     # The flag goes first: whatever is appended from now on asks for a drain of its own.
     log.call(lambda client: _announce(client, shard))
     drain_of_shard = _shard_drain(shard)
@@ -59,7 +63,22 @@ def drain(shard: int) -> None:
     while more and time.monotonic() < end:
         more = drain_of_shard.drain().more
     if more:
-        wake(shard)
+        publish(shard)
+    else:
+        _ended()[shard] = time.monotonic()
+
+
+def _ended() -> dict[int, float]:
+    """When this worker's last drain of each shard found the end of its log."""
+    if not hasattr(_local, "ended"):
+        _local.ended = {}
+    return _local.ended  # type: ignore[no-any-return]
+
+
+def _linger(shard: int) -> None:
+    ended = _ended().pop(shard, None)
+    if ended is not None and (left := ended + _LINGER_SECONDS - time.monotonic()) > 0:
+        time.sleep(left)
 
 
 @shared_task(name="iotplatform.tasks.beat_heart")
