@@ -54,7 +54,7 @@ def _forbid_others(
     columns: Columns, table: Slots, slots: NDArray[np.int64], key: KeyEntry, refused: dict[int, Rejection]
 ) -> bool:
     """Refuse runs of devices that the key may not write for; False where one of them was just changed: look again."""
-    if key.device_id is not None and (table.device[slots] == key.device_id).all() and not refused:
+    if key.device_id is not None and len(slots) and not refused and (table.device[slots] == key.device_id).all():
         return key.device_id in table.devices
     known = np.flatnonzero(slots >= 0)
     ids, device_of = np.unique(table.device[slots[known]], return_inverse=True)
