@@ -226,6 +226,7 @@ SPECTACULAR_SETTINGS = {
         "KeyState": ["valid", "expired", "revoked"],
         "QuarantineState": "telemetry.models.quarantine.QuarantinedReading.State",
         "ReceiptState": ["pending", "stored", "lost"],
+        "Severity": "thresholds.level_order.SEVERITIES",
     },
 }
 

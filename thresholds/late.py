@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db.models import Count, Max, Sum
 
@@ -15,7 +15,8 @@ from thresholds.models import LateBreaches, Threshold
 __all__ = ["Late", "LateSum", "late_of_device", "late_of_threshold", "late_sums"]
 
 
-class LateSum(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LateSum:
     """Of one threshold: how many late breaching readings, on how many series, and the newest event time of them."""
 
     count: int = 0
@@ -23,7 +24,8 @@ class LateSum(NamedTuple):
     newest: datetime | None = None
 
 
-class Late(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Late:
     """Of one threshold on one series."""
 
     threshold_id: int

@@ -112,8 +112,8 @@ def _among(condition: str, levels: Sequence[Level]) -> Iterator[Fault]:
         return
     ordered = sorted(enumerate(levels), key=lambda each: SEVERITIES.index(each[1]["severity"]))
     for (_, milder), (place, worse) in pairwise(ordered):
-        if detail := _out_of_order(condition, milder, worse):
-            yield Fault(("levels", place, "trigger"), "level_order", detail)
+        if wrong := _out_of_order(condition, milder, worse):
+            yield Fault(("levels", place, "trigger"), "level_order", wrong)
     if condition == "equal":
         yield from _same_value(levels)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from telemetry.models import DeviceType, MetricDefinition
+from telemetry.models import MetricDefinition
 from thresholds.models import Threshold
 
 __all__ = ["MetricUnits"]
@@ -20,14 +20,14 @@ class MetricUnits:
     def of(self, threshold: Threshold) -> str:
         """The unit that a threshold's values are in; empty where none is known, or where device types differ in it."""
         if threshold.device is not None:
-            return self._units.get((threshold.device.type_id, threshold.metric), "")
+            return self.of_type(threshold.device.type_id, threshold.metric)
         if threshold.device_type_id is not None:
-            return self._units.get((threshold.device_type_id, threshold.metric), "")
+            return self.of_type(threshold.device_type_id, threshold.metric)
         return self.everywhere(threshold.metric)
 
-    def of_type(self, device_type: DeviceType | None, metric: str) -> str:
-        """The unit of a metric of one device type."""
-        return "" if device_type is None else self._units.get((device_type.pk, metric), "")
+    def of_type(self, type_id: int | None, metric: str) -> str:
+        """The unit of a metric of one device type; empty without a type."""
+        return "" if type_id is None else self._units.get((type_id, metric), "")
 
     def everywhere(self, metric: str) -> str:
         """The unit of a metric where all device types that know it agree in it."""

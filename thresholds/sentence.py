@@ -94,7 +94,7 @@ def _short(document: Document, level: Mapping[str, Any], unit: str) -> str:
 
 
 def _limit(condition: str, trigger: Any, unit: str) -> str:
-    value = span(*trigger, unit) if condition in RANGES else with_unit(trigger, unit)
+    value = span(trigger[0], trigger[1], unit) if condition in RANGES else with_unit(trigger, unit)
     return f"{_BEFORE[condition]} {value}"
 
 
@@ -121,10 +121,9 @@ def _safe(condition: str, level: Mapping[str, Any], unit: str) -> str:
     trigger, clear = level["trigger"], level.get("clear")
     if condition == "rate_above":
         return f"at {_rate(trigger if clear is None else clear, unit)} or slower"
-    if condition == "outside":
-        return f"within {span(*(clear or trigger), unit)}"
-    if condition == "inside":
-        return f"outside {span(*(clear or trigger), unit)}"
+    if condition in RANGES:
+        low, high = clear or trigger
+        return f"{'within' if condition == 'outside' else 'outside'} {span(low, high, unit)}"
     if condition == "equal":
         return "at any other value"
     if clear is None:

@@ -47,7 +47,7 @@ class ThresholdQueries(GenericAPIView):
     def shown(self, thresholds: Iterable[Threshold]) -> list[dict[str, Any]]:
         """Their REST form."""
         rows = list(thresholds)
-        context = self.get_serializer_context() | {"page": Page(rows)}
+        context = {**self.get_serializer_context(), "page": Page(rows)}
         return list(ThresholdSerializer(rows, many=True, context=context).data)
 
     def answer(self, threshold: Threshold, status: int = 200) -> Response:

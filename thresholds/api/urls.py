@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from thresholds.api import thresholds
+from thresholds.api import preview, thresholds
 
 __all__ = ["urlpatterns"]
 
 urlpatterns: list[URLPattern] = [
     path("thresholds", thresholds.ThresholdList.as_view(), name="thresholds"),
+    path("thresholds/preview", preview.PreviewView.as_view(), name="threshold-preview"),
     path("thresholds/<int:id>", thresholds.ThresholdDetail.as_view(), name="threshold"),
 ]
