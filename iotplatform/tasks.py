@@ -16,6 +16,7 @@ from alerts.dispatch import dispatch
 from alerts.follow_up import follow_up
 from alerts.senders import senders
 from iotplatform.env import config
+from iotplatform.judging import threshold_judge
 from iotplatform.pipeline import ShardDrain
 from telemetry import upkeep
 from telemetry.database import connect
@@ -23,13 +24,13 @@ from telemetry.last_seen import write_last_seen
 from telemetry.log import keys
 from telemetry.log.redis_streams import RedisLog
 from telemetry.log.wake import DRAIN_TASK, drain_queue, publish
-from thresholds.judge import NoThresholds
+from thresholds.judge import ThresholdJudge
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
 _TURN_SECONDS = 0.25
 #: A drain costs some milliseconds however little it finds: soon after one that found the end, the next waits so long for
 #: more to come. Half of it is what a reading waits on average while small requests keep coming.
-_LINGER_SECONDS = 0.04
+_LINGER_SECONDS = 0.08
 _HEARTBEAT_SECONDS = 15
 
 _local = threading.local()
@@ -46,8 +47,15 @@ def _shard_drain(shard: int) -> ShardDrain:
     if not hasattr(_local, "drains"):
         _local.drains = {}
     if shard not in _local.drains:
-        _local.drains[shard] = ShardDrain(shard, _log(), NoThresholds(), config, lambda: connect(autocommit=True))
+        _local.drains[shard] = ShardDrain(shard, _log(), _judge(), config, lambda: connect(autocommit=True))
     return _local.drains[shard]  # type: ignore[no-any-return]
+
+
+def _judge() -> ThresholdJudge:
+    """This worker's judge, one for all its shards: the rules are in memory once."""
+    if not hasattr(_local, "judge"):
+        _local.judge = threshold_judge(_log(), config)
+    return _local.judge  # type: ignore[no-any-return]
 
 
 @shared_task(name=DRAIN_TASK)

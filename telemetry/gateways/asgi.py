@@ -66,6 +66,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(_THREADS, "intake")
         self._commit: LoopCommit | None = None
         self._room = room
+        self._counters: dict[int, Any] = {}
 
     async def answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
         """The answer to POST /api/v1/readings."""
@@ -75,7 +76,10 @@ class Gateway:
             answer = refused.answer
         except _NOT_TAKEN as error:
             answer = refusal(error).answer
-        measures.intake_requests.labels(status=str(answer.status)).inc()
+        counter = self._counters.get(answer.status)
+        if counter is None:
+            counter = self._counters[answer.status] = measures.intake_requests.labels(status=str(answer.status))
+        counter.inc()
         return answer
 
     async def _answer(self, head: Head, receive: Receive) -> Answer:
