@@ -124,6 +124,8 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "quarantine_per_device_per_minute": Number(0, 1e6, "600"),
     "quarantine_keep_days": Number(1, 3650, "30"),
     "receipt_keep_days": Number(1, 365, "7"),
+    "alert_flapping_openings": Number(1, 1000, "5"),
+    "alert_flapping_minutes": Number(0.1, 1440, "10", whole=False),
     "alert_group_seconds": Number(0, 3600, "30", whole=False),
     "alert_timeout_seconds": Number(1, 30, "10", whole=False),
     "alert_retry_hours": Number(0.01, 168, "24", whole=False),
@@ -174,6 +176,8 @@ class Config:
     quarantine_per_device_per_minute: int
     quarantine_keep_days: int
     receipt_keep_days: int
+    alert_flapping_openings: int
+    alert_flapping_minutes: float
     alert_group_seconds: float
     alert_timeout_seconds: float
     alert_retry_hours: float

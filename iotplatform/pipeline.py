@@ -20,10 +20,11 @@ import numpy as np
 import psycopg
 
 from iotplatform.env import Config
+from iotplatform.judging import OnUnjudged, ShardJudging
 from telemetry import measures
 from telemetry.database import is_data_fault
 from telemetry.last_seen import LastSeen
-from telemetry.log.entries import Entry, Reading, ordinal
+from telemetry.log.entries import Entry, Reading
 from telemetry.log.redis_streams import RedisLog
 from telemetry.quarantine.write import quarantine_entry, quarantine_orphans, quarantine_refused
 from telemetry.registry.young_series import YoungSeries
@@ -39,6 +40,7 @@ from telemetry.store.segments import follow_segments
 from telemetry.store.write import write
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
+from thresholds import unjudged
 from thresholds.judge import Judge
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,6 @@ Connection = psycopg.Connection[Any]
 _BYTES_A_READING = 28
 _CHECKPOINT_SECONDS = 10.0
 _LOOK_FOR_LOST_SECONDS = 10.0
-_CATCH_UP_CHUNKS = 4
 _LATENCIES_A_DRAIN = 64
 
 
@@ -84,10 +85,12 @@ class ShardDrain:
         config: Config,
         connect: Callable[[], Connection],
         clock: Callable[[], float] = time.monotonic,
+        on_unjudged: OnUnjudged | None = None,
     ) -> None:
         self.shard = shard
         self._log = log
         self._judge = judge
+        self._judging = ShardJudging(shard, log, judge, config, on_unjudged)
         self._config = config
         self._connect = connect
         self._clock = clock
@@ -115,10 +118,11 @@ class ShardDrain:
     def _drain(self, connection: Connection) -> Drained:
         started = self._clock()
         position = self._memory.position if self._memory else positions.look(connection, self.shard)
+        read_at = int(time.time() * 1e6)
         reading = self._log.read(self.shard, position.stored, self._config.drain_max_rows * _BYTES_A_READING)
         if positions.log_was_replaced(position, reading):
             return self._start_over(connection, position, reading)
-        if not reading.entries and self._is_quiet(position, reading):
+        if not reading.entries and self._is_quiet(connection, position, reading):
             self._trim(position)
             return Drained()
         attempt = Attempt(self._log, self.shard, position.stored, self._config.drain_attempts)
@@ -132,7 +136,7 @@ class ShardDrain:
                 attempt.withdraw()
                 return Drained()
             complete = reading.complete and whole and len(entries) == len(reading.entries)
-            done = self._commit(connection, position, reading, chunk, complete)
+            done = self._commit(connection, position, reading, chunk, complete, read_at)
         except Exception as error:
             if not entries or not is_data_fault(error):
                 attempt.forget()
@@ -147,9 +151,15 @@ class ShardDrain:
         return done
 
     def _commit(
-        self, connection: Connection, expected: Position, reading: Reading, chunk: Chunk | None, complete: bool
+        self,
+        connection: Connection,
+        expected: Position,
+        reading: Reading,
+        chunk: Chunk | None,
+        complete: bool,
+        read_at: int,
     ) -> Drained:
-        """The transaction. ``complete``: with this chunk the log is stored to its end."""
+        """The transaction. ``complete``: with this chunk the log is stored to its end, as it was at ``read_at``."""
         if chunk is not None:
             self._make_room(connection, chunk)
         with connection.transaction():
@@ -166,7 +176,7 @@ class ShardDrain:
             if complete:
                 self._look_for_lost(connection, moved.segment)
             if chunk is None:
-                moved = self._judge_late(connection, moved)
+                moved = self._judging.look(connection, moved, memory.frontier, read_at)
                 positions.move(connection, moved, 0)
             else:
                 moved = replace(moved, stored=chunk.last.id, stored_offset=chunk.last.offset)
@@ -174,7 +184,9 @@ class ShardDrain:
                 orphans = chunk.split_off(devices != 0)
                 quarantine_orphans(connection, orphans)
                 stored = write(connection, chunk.batch, memory.frontier, copy=self._copy)
-                moved = self._judge_chunk(connection, position, moved, chunk)
+                moved = self._judging.chunk(
+                    connection, position, moved, chunk, stored, memory.frontier, read_at if complete else None
+                )
                 quarantined = quarantine_refused(connection, chunk)
                 positions.record_outcomes(
                     connection,
@@ -196,6 +208,7 @@ class ShardDrain:
                 self._save_checkpoint(connection, memory)
                 positions.move(connection, moved, len(stored.written))
         memory.position = moved
+        self._judge.committed(self.shard)
         if chunk is None:
             self._trim(moved)
             return Drained()
@@ -224,56 +237,9 @@ class ShardDrain:
             if saved := positions.load_checkpoint(connection, self.shard):
                 frontier.load(*saved)
             self._memory = _Memory(position, frontier, self._clock())
+            self._judge.forget(self.shard)
             measures.shard_takeovers.inc()
         return self._memory
-
-    def _judge_chunk(self, connection: Connection, before: Position, moved: Position, chunk: Chunk) -> Position:
-        """Judge inside a savepoint: where it fails, the readings are stored all the same and *judged* stays behind."""
-        caught_up = self._judge_late(connection, before)
-        if caught_up.judged == caught_up.stored and self._judged(connection, chunk):
-            return replace(moved, judged=moved.stored, judged_offset=moved.stored_offset)
-        behind = moved.stored_offset - caught_up.judged_offset
-        if behind > self._config.log_max_bytes // 2:
-            return self._leave_unjudged(replace(moved, judged=caught_up.judged, judged_offset=caught_up.judged_offset))
-        return replace(moved, judged=caught_up.judged, judged_offset=caught_up.judged_offset)
-
-    def _judge_late(self, connection: Connection, position: Position) -> Position:
-        """Judge what was stored while judging failed, in log order, some chunks at a time."""
-        for _ in range(_CATCH_UP_CHUNKS):
-            if position.judged == position.stored:
-                break
-            reading = self._log.read(self.shard, position.judged, self._config.drain_max_rows * _BYTES_A_READING)
-            stored = [entry for entry in reading.entries if ordinal(entry.id) <= ordinal(position.stored)]
-            if not stored:  # the log no longer has them
-                return self._leave_unjudged(position)
-            aside = positions.entries_set_aside(connection, self.shard, stored)
-            entries = [entry for entry in stored if entry.id not in aside]
-            chunk, whole = take(entries, self._config.drain_max_rows)
-            if entries and (chunk is None or not self._judged(connection, chunk)):
-                break
-            last = stored[-1] if chunk is None or whole else chunk.last
-            position = replace(position, judged=last.id, judged_offset=last.offset)
-        return position
-
-    def _leave_unjudged(self, position: Position) -> Position:
-        """Go on without judging what was stored so far."""
-        logger.error(
-            "range_left_unjudged", extra={"shard": self.shard, "after": position.judged, "upto": position.stored}
-        )
-        measures.readings_unjudged.inc(max(0, position.stored_offset - position.judged_offset) // _BYTES_A_READING)
-        return replace(position, judged=position.stored, judged_offset=position.stored_offset)
-
-    def _judged(self, connection: Connection, chunk: Chunk) -> bool:
-        try:
-            with connection.transaction():
-                self._judge.judge(connection, self.shard, chunk)
-        except Exception as error:
-            if connection.closed:
-                raise psycopg.OperationalError("the connection was lost while judging") from error
-            logger.exception("judging_failed", extra={"shard": self.shard, "entry": chunk.last.id})
-            measures.drain_errors.labels(kind="judge").inc()
-            return False
-        return True
 
     def _save_checkpoint(self, connection: Connection, memory: _Memory) -> None:
         """Now and then keep the frontier, so that another process takes the shard over quickly."""
@@ -294,7 +260,7 @@ class ShardDrain:
             self._looked_for_lost_at = self._clock()
             positions.end_unseen_segments(connection, self.shard, segment)
 
-    def _is_quiet(self, position: Position, reading: Reading) -> bool:
+    def _is_quiet(self, connection: Connection, position: Position, reading: Reading) -> bool:
         """Nothing to write at all."""
         return (
             self._memory is not None
@@ -302,6 +268,7 @@ class ShardDrain:
             and position.segment == reading.segment
             and position.judged == position.stored
             and self._clock() - self._looked_for_lost_at < _LOOK_FOR_LOST_SECONDS
+            and self._judge.is_quiet(connection, self.shard)
         )
 
     def _trim(self, position: Position, *, stored: bool = False) -> None:
@@ -324,6 +291,7 @@ class ShardDrain:
                 positions.end_segment(connection, self.shard, position.segment, position.stored)
                 positions.open_segment(connection, self.shard, reading.segment)
                 positions.move(connection, position.restarted(reading), 0)
+                unjudged.forget(connection, self.shard)
         self._memory = None
         # Ids of another log say nothing about this one's: with a clock set back, old ones would never fall due.
         self._retained = Retained(self._config.log_keep_seconds, self._config.log_keep_bytes)
@@ -369,6 +337,7 @@ class ShardDrain:
     def close(self) -> None:
         """Forget everything and hang up. The next drain begins from what the database says."""
         self._memory = None
+        self._judge.forget(self.shard)
         self._series = KnownSeries(YoungSeries(self._log))
         self._coverage = None
         connection, self._connection = self._connection, None

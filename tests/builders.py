@@ -12,11 +12,11 @@ from django.conf import settings
 from django.test import Client
 
 from iotplatform.env import config
+from iotplatform.judging import threshold_judge
 from iotplatform.pipeline import ShardDrain
 from telemetry.database import connect
 from telemetry.log.redis_streams import RedisLog
 from telemetry.models import Device, DeviceGroup, DeviceKey, LogLayout
-from thresholds.judge import NoThresholds
 
 _numbers = itertools.count(1)
 
@@ -42,7 +42,7 @@ def post_readings(key: str, body: Any, query: str = "", **headers: Any) -> Any:
 def make_drain(shard: int, judge: Any = None) -> ShardDrain:
     """A drain as a worker that has just started has it."""
     log = RedisLog(settings.SERVERS["redis_url"], config.redis_timeout_seconds)
-    return ShardDrain(shard, log, judge or NoThresholds(), config, lambda: connect(autocommit=True))
+    return ShardDrain(shard, log, judge or threshold_judge(log, config), config, lambda: connect(autocommit=True))
 
 
 def drain_all(judge: Any = None) -> int:

@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.compiled import NO_GAP, Compiled, Place
-from thresholds.machine import Machine, PairRows, Setting, State
+from thresholds.machine import Machine, Pair, PairRows, Setting, State
 from thresholds.order import NEVER, Arrivals, Ordered, in_order
 from thresholds.rule import Flapping, Rule
 from thresholds.silent import silent_history
 from thresholds.transitions import Extreme, Progress, Transition
 
-__all__ = ["Outcome", "Pair", "evaluate", "judge_history"]
+__all__ = ["Outcome", "evaluate", "judge_history"]
 
-#: (threshold id, series id)
-Pair = tuple[int, int]
 #: So many comparisons at a time, to bound the memory.
 _AT_ONCE = 1_000_000
 
@@ -38,6 +36,8 @@ class Outcome:
     states: dict[Pair, State | None] = field(default_factory=dict)
     #: Late readings that would have breached: how many, and the newest event time.
     late: dict[Pair, tuple[int, int]] = field(default_factory=dict)
+    #: Of series whose rates are judged: their newest readings (series, times, values).
+    newest: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]] | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +86,8 @@ def evaluate(
     hot[series[matters]] = True
     rows = np.flatnonzero(hot[series])
     ordered = in_order(arrivals, rows, with_values=bool(compiled.has_rate[series[matters]].any()))
+    if ordered.previous_value is not None:
+        outcome.newest = _newest(ordered, compiled)
     for part in _parts(ordered, compiled):
         _judge_part(arrivals, ordered, part, compiled, states, active, setting, outcome)
     outcome.transitions.sort(key=lambda found: found[0])
@@ -174,6 +176,13 @@ def _judge_part(
     _note_steady(ordered, compared, starts, lengths, steady & ~moving, compiled, setting, outcome)
     if moving.any():
         _run_machines(arrivals, ordered, compared, lengths, moving, compiled, states, setting, outcome)
+
+
+def _newest(ordered: Ordered, compiled: Compiled) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+    live = np.flatnonzero(ordered.live & compiled.has_rate[ordered.series])
+    series = ordered.series[live]
+    last = live[np.append(series[1:] != series[:-1], True)] if len(live) else live
+    return ordered.series[last], ordered.times[last], ordered.values[last]
 
 
 def _judged_rows(arrivals: Arrivals, ordered: Ordered, part: slice) -> NDArray[np.intp]:

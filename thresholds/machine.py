@@ -11,7 +11,10 @@ from typing import Any
 from thresholds.rule import Flapping, LevelRule, Rule
 from thresholds.transitions import Extreme, Progress, Transition, TransitionKind
 
-__all__ = ["Machine", "PairRows", "Setting", "State"]
+__all__ = ["Machine", "Pair", "PairRows", "Setting", "State"]
+
+#: (threshold id, series id)
+Pair = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -287,9 +290,12 @@ class Machine:
         state, rows, rule = self.state, self._rows, self.rule
         at, since = rows.times[row], state.since[place]
         assert since is not None
+        held = (at - since) / 1e6
+        if rule.condition == "silent":
+            since, held = rows.previous[row] or since, rows.values[row]
         return {
             "since": since,
-            "held_seconds": (at - since) / 1e6,
+            "held_seconds": held,
             "breaching": max(breaching, state.counts[place]),
             "for_seconds": rule.for_us / 1e6,
             "consecutive": rule.consecutive,

@@ -164,6 +164,8 @@ class PairState(models.Model):
     flapping = models.BooleanField(default=False)
     #: While flapping: since when no level is on.
     quiet_since = models.BigIntegerField(null=True)
+    #: What the live alert stands at; 0: there is none.
+    severity = models.SmallIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["threshold_id", "series_id"], name="state_once_per_pair")]

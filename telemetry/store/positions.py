@@ -155,6 +155,17 @@ def entries_set_aside(connection: Connection, shard: int, entries: list[Entry]) 
     return {entry for (entry,) in found}
 
 
+def duplicates_in(connection: Connection, shard: int, entries: list[Entry]) -> set[str]:
+    """The ids of those of these entries some of whose readings were stored before."""
+    found = connection.execute(
+        "SELECT o.entry FROM unnest(%s::text[], %s::text[]) AS u(segment, entry) "
+        "JOIN telemetry_receiptoutcome o ON o.shard = %s AND o.segment = u.segment AND o.entry = u.entry "
+        "WHERE o.duplicates > 0",
+        [[entry.segment for entry in entries], [entry.id for entry in entries], shard],
+    ).fetchall()
+    return {entry for (entry,) in found}
+
+
 def record_outcomes(connection: Connection, shard: int, outcomes: list[tuple[str, str, int, int, int]]) -> None:
     """(segment, entry, duplicates, conflicts, quarantined) of entries that were not simply stored.
 

@@ -198,27 +198,27 @@ def waiting_in_log() -> list[Entry]:
     return new_log().read(SHARD, START, 1 << 30).entries
 
 
-class Remembering:
+class Remembering(NoThresholds):
     """A judge that remembers what it was given, and fails while told to."""
 
     def __init__(self) -> None:
         self.failing: Exception | None = None
         self.seen: list[str] = []
 
-    def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any) -> None:
+    def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any, before: Any) -> None:
         connection.execute("SELECT 1")
         if self.failing is not None:
             raise self.failing
         self.seen += [entry.id for entry in chunk.entries]
 
 
-class Pausing:
+class Pausing(NoThresholds):
     """A judge that stops in the middle of the drain's transaction until it is told to go on."""
 
     def __init__(self) -> None:
         self.reached, self.go_on = threading.Event(), threading.Event()
 
-    def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any) -> None:
+    def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any, before: Any) -> None:
         self.reached.set()
         assert self.go_on.wait(20)
 

@@ -20,6 +20,7 @@ from tests.iotplatform.pipeline.parts import (
     undecodable,
     waiting_in_log,
 )
+from thresholds.judge import NoThresholds
 
 
 def ids(source: Source) -> list[str]:
@@ -68,9 +69,9 @@ def test_it_catches_up_without_new_readings_too(source: Source) -> None:
 
 def test_a_failing_judges_own_writes_are_taken_back(source: Source) -> None:
     class Writing(Remembering):
-        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any) -> None:
+        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any, before: Any) -> None:
             connection.execute("UPDATE telemetry_shardposition SET stored_readings = 4711")
-            super().judge(connection, shard, chunk)
+            super().judge(connection, shard, chunk, before)
 
     judge = Writing()
     judge.failing = ValueError("bad rule")
@@ -83,7 +84,7 @@ def test_a_failing_judges_own_writes_are_taken_back(source: Source) -> None:
 
 def test_a_connection_lost_while_judging_stores_nothing(source: Source) -> None:
     class Cutting(Remembering):
-        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any) -> None:
+        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any, before: Any) -> None:
             if self.failing is None:
                 self.failing = ValueError()
                 connection.close()
@@ -155,8 +156,8 @@ def test_an_entry_that_was_set_aside_does_not_hold_up_or_blame_those_behind_it(s
 def test_the_judge_sees_what_was_accepted_in_log_order_repeats_included(source: Source) -> None:
     seen: list[tuple[int, float]] = []
 
-    class Listing:
-        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any) -> None:
+    class Listing(NoThresholds):
+        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any, before: Any) -> None:
             seen.extend(zip((chunk.batch.times - NOON).tolist(), chunk.batch.values.tolist(), strict=True))
 
     source.send((0, 5, 1.0), (0, 3, 2.0))

@@ -1,0 +1,122 @@
+"""The clocks of a shard's pairs: all in memory while the shard is drained here, in the database with every change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from thresholds.machine import Pair, State
+
+__all__ = ["States", "load_states", "save_late", "save_states"]
+
+Connection = psycopg.Connection[Any]
+_FIELDS = "on_levels, since, counts, safe_since, waiting, openings, flapping, quiet_since, severity"
+# Rows of lists: PostgreSQL's unnest would flatten an array of arrays, so each travels as its text.
+_SAVE = f"""
+INSERT INTO thresholds_pairstate (threshold_id, series_id, shard, {_FIELDS})
+SELECT t, s, %s, o, since::bigint[], counts::int[], safe::bigint[], w, op::bigint[], f, q, sev
+FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::text[],
+            %s::bool[], %s::bigint[], %s::smallint[]) AS u(t, s, o, since, counts, safe, w, op, f, q, sev)
+ON CONFLICT (threshold_id, series_id) DO UPDATE SET
+    shard = excluded.shard, on_levels = excluded.on_levels, since = excluded.since, counts = excluded.counts,
+    safe_since = excluded.safe_since, waiting = excluded.waiting, openings = excluded.openings,
+    flapping = excluded.flapping, quiet_since = excluded.quiet_since, severity = excluded.severity
+"""
+_REMOVE = """
+DELETE FROM thresholds_pairstate p USING unnest(%s::bigint[], %s::int[]) AS u(t, s)
+WHERE p.threshold_id = u.t AND p.series_id = u.s
+"""
+_LATE = """
+INSERT INTO thresholds_latebreaches AS l (threshold_id, series_id, count, newest, updated_at)
+SELECT t, s, c, n, now() FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::bigint[]) AS u(t, s, c, n)
+ON CONFLICT (threshold_id, series_id) DO UPDATE SET
+    count = l.count + excluded.count, newest = greatest(l.newest, excluded.newest), updated_at = now()
+"""
+
+
+class States(Mapping[Pair, State]):
+    """States by pair, and which series have one. Not for half-done work: who fails throws it away."""
+
+    def __init__(self) -> None:
+        self._states: dict[Pair, State] = {}
+        self._count: NDArray[np.int32] = np.zeros(1024, np.int32)
+        self.active: NDArray[np.bool_] = np.zeros(1024, np.bool_)
+
+    def __getitem__(self, pair: Pair) -> State:
+        return self._states[pair]
+
+    def get(self, pair: Pair, default: Any = None) -> Any:
+        return self._states.get(pair, default)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def reach(self, largest: int) -> None:
+        """Make ``active`` long enough for that series."""
+        if largest >= len(self.active):
+            more = max(largest + 1, 2 * len(self.active)) - len(self.active)
+            self._count = np.concatenate([self._count, np.zeros(more, np.int32)])
+            self.active = np.concatenate([self.active, np.zeros(more, np.bool_)])
+
+    def change(self, changes: Mapping[Pair, State | None]) -> None:
+        """Take over new states; None removes one."""
+        for pair, state in changes.items():
+            series = pair[1]
+            self.reach(series)
+            if state is not None:
+                self._count[series] += pair not in self._states
+                self._states[pair] = state
+            elif self._states.pop(pair, None) is not None:
+                self._count[series] -= 1
+            self.active[series] = self._count[series] > 0
+
+
+def load_states(connection: Connection, shard: int) -> States:
+    """All states of a shard."""
+    rows = connection.execute(
+        f"SELECT threshold_id, series_id, {_FIELDS} FROM thresholds_pairstate WHERE shard = %s", [shard]
+    ).fetchall()
+    states = States()
+    states.change({(threshold, series): _settled(State(*fields)) for threshold, series, *fields in rows})
+    return states
+
+
+def _settled(state: State) -> State:
+    """Resolved by a person: no alert is live, whatever else the row still says."""
+    return State(waiting=True, openings=state.openings) if state.waiting else state
+
+
+def save_states(connection: Connection, shard: int, changes: Mapping[Pair, State | None]) -> None:
+    """Write changed states; None removes one."""
+    kept = [(pair, state) for pair, state in changes.items() if state is not None]
+    if kept:
+        rows = [
+            (
+                *(threshold, series, state.on, _array(state.since), _array(state.counts), _array(state.safe_since)),
+                *(state.waiting, _array(state.openings), state.flapping, state.quiet_since, state.severity),
+            )
+            for (threshold, series), state in kept
+        ]
+        connection.execute(_SAVE, [shard, *(list(column) for column in zip(*rows, strict=True))])
+    gone = [pair for pair, state in changes.items() if state is None]
+    if gone:
+        connection.execute(_REMOVE, [list(column) for column in zip(*gone, strict=True)])
+
+
+def save_late(connection: Connection, late: Mapping[Pair, tuple[int, int]]) -> None:
+    """Add to the counts of late readings that would have breached: (how many, newest event time)."""
+    if late:
+        rows = [(*pair, *counted) for pair, counted in sorted(late.items())]
+        connection.execute(_LATE, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _array(numbers: list[Any]) -> str:
+    """A list as PostgreSQL writes an array."""
+    return "{" + ",".join("NULL" if number is None else str(number) for number in numbers) + "}"
