@@ -13,7 +13,7 @@ from telemetry.database import connect
 from telemetry.models import Device, DeviceType, MetricDefinition, Series
 from tests.builders import make_device
 from thresholds.models import Condition, Level, Severity, Threshold
-from thresholds.transitions import Ended, Extreme, Judged, Progress, Transition, TransitionKind
+from thresholds.transitions import Ended, Judged, Progress, Transition, TransitionKind
 
 #: A minute of November 2026, µs since 1970; event times below are seconds after it.
 NOON = 1_795_000_000_000_000
