@@ -32,10 +32,12 @@ if config.public_url:
 if config.host not in ("0.0.0.0", "::", "127.0.0.1"):  # noqa: S104 - compared, not bound
     ALLOWED_HOSTS.append(config.host)
 
+_SERVES_PAGES = not config.process_name.startswith(("drain", "worker", "beat"))
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    # Workers and beat serve no page: they leave the admin's modules where they are.
+    "django.contrib.admin" if _SERVES_PAGES else "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

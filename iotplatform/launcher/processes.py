@@ -87,4 +87,9 @@ def metrics_dir(config: Config) -> Path:
 
 
 def _environment(config: Config, name: str) -> Mapping[str, str]:
-    return {"PROCESS_NAME": name, "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(config))}
+    return {
+        "PROCESS_NAME": name,
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(config)),
+        # One pool of memory a thread, as glibc would have it, keeps what large requests needed in each of them.
+        "MALLOC_ARENA_MAX": "2",
+    }
