@@ -22,7 +22,7 @@ from rest_framework.views import set_rollback
 
 from telemetry.api.errors import Conflict, PayloadTooLarge, Unavailable
 
-__all__ = ["CONTENT_TYPE", "exception_handler", "phrase", "problem_response"]
+__all__ = ["CONTENT_TYPE", "exception_handler", "faults_of", "phrase", "problem_response"]
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -95,8 +95,13 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
+def faults_of(exc: exceptions.ValidationError) -> list[Problem]:
+    """What is wrong with the input, one entry each, as `errors` lists it."""
+    return list(_flatten(exc.detail))
+
+
 def _invalid(exc: exceptions.ValidationError) -> HttpResponse:
-    errors = list(_flatten(exc.detail))
+    errors = faults_of(exc)
     first = errors[0]
     detail = f"{first['field']}: {first['detail']}" if first["field"] else first["detail"]
     if len(errors) > 1:

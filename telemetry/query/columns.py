@@ -44,8 +44,7 @@ def columns_of(series_id: int, start: int, end: int, limit: int) -> Columns:
     Raises OperationalError where the server's time limit or the request's deadline ends it.
     """
     with connection.cursor() as cursor:
-        parameters = [series_id, as_timestamp(start), as_timestamp(end), limit]
-        cursor.execute(_PACKED, parameters)
+        cursor.execute(_PACKED, [series_id, as_timestamp(start), as_timestamp(end), limit])
         (packed,) = cursor.fetchone()
     rows = np.frombuffer(packed or b"", _ROW)
     return Columns(rows["time"].astype(np.int64) + _EPOCH, rows["value"].astype(np.float64))
