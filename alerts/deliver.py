@@ -97,7 +97,7 @@ def claim(now: datetime | None = None, busy: Collection[int] = (), *, only_worki
                 raise
             except Exception:
                 # Our own fault, and of this message alone: it must not stand in the way of all others.
-                logger.exception("message_not_frozen", extra={"message": message.pk})
+                logger.exception("message_not_frozen", extra={"message_id": message.pk})
                 _put_off(message.pk, now)
                 continue
             if claimed is not None:
@@ -174,7 +174,7 @@ def attempt(claimed: Claimed) -> Outcome:
     except (PermanentFailure, SecretUnreadable) as error:
         return Outcome(False, str(error), permanent=True, seconds=time.monotonic() - start)
     except Exception as error:
-        logger.exception("message_send_broke", extra={"message": claimed.message_id, "channel": claimed.channel})
+        logger.exception("message_send_broke", extra={"message_id": claimed.message_id, "channel": claimed.channel})
         detail = f"Sending failed within the platform itself ({type(error).__name__}); its log says why."
         return Outcome(False, detail, seconds=time.monotonic() - start)
     return Outcome(True, detail, seconds=time.monotonic() - start)
@@ -236,7 +236,7 @@ def _failed(message: Message, claimed: Claimed, outcome: Outcome, now: datetime)
         message.state = Message.State.FAILED
         measures.messages_given_up.labels(claimed.kind).inc()
         logger.warning(
-            "message_given_up", extra={"message": message.pk, "channel": claimed.channel, "why": outcome.detail}
+            "message_given_up", extra={"message_id": message.pk, "channel": claimed.channel, "why": outcome.detail}
         )
     else:
         message.due_at = again

@@ -59,7 +59,7 @@ class Senders:
             complete(claimed, outcome)
         except Exception:
             # The database, most likely: the lease runs out and the message is claimed again.
-            logger.exception("message_not_completed", extra={"message": claimed.message_id})
+            logger.exception("message_not_completed", extra={"message_id": claimed.message_id})
         finally:
             connections.close_all()
             with self._lock:

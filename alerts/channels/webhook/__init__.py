@@ -50,7 +50,8 @@ class Webhook(ChannelKind):
         return shown(settings)
 
     def send(self, settings: Mapping[str, Any], message: Outgoing) -> str:
-        body = json.dumps({"id": message.key, **message.content}, ensure_ascii=False).encode()
+        # Sorted: the first attempt's content comes from memory and the others' from the database, which orders keys anew.
+        body = json.dumps({"id": message.key, **message.content}, ensure_ascii=False, sort_keys=True).encode()
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json; charset=utf-8",
