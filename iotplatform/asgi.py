@@ -1,13 +1,9 @@
-"""The web application as granian serves it: readings on the event loop, everything else through Django in threads."""
+"""The web application as a server's process runs it."""
 
 from __future__ import annotations
 
 import gc
 import os
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from time import perf_counter
-from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
 
@@ -16,118 +12,13 @@ from iotplatform.launcher.orphans import die_with_parent
 # Granian's worker processes must not outlive its main process: they would hold the port with old code.
 die_with_parent()
 
-from django.core.wsgi import get_wsgi_application
+import django
 
-_django = get_wsgi_application()
+django.setup()
 
-from a2wsgi import WSGIMiddleware
-from django.conf import settings
-
-from iotplatform.observability.requests import DATA_HEADERS, RequestTimers, request_id_of
-from telemetry.gateways.asgi import BodyRoom, Gateway, Receive, Scope
-from telemetry.gateways.readings import Refused
+from iotplatform.web import application
 
 __all__ = ["application"]
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-
-READINGS = "/api/v1/readings"
-_data_headers = [(name.lower().encode(), value.encode()) for name, value in DATA_HEADERS.items()]
-if settings.SECURE_HSTS_SECONDS:
-    _data_headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains; preload"))
-
-
-def _until_gone(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Django's answer, as long as somebody listens."""
-    answer = _django(environ, start_response)
-    gone: threading.Event = environ["asgi.scope"]["iotplatform.gone"]
-
-    def pieces() -> Iterator[bytes]:
-        try:
-            for piece in answer:
-                if gone.is_set():
-                    break
-                yield piece
-        finally:
-            answer.close()
-
-    return pieces()
-
-
-_pages = WSGIMiddleware(_until_gone, workers=settings.PLATFORM.web_threads)  # type: ignore[arg-type]
-_room = BodyRoom()
-_gateway = Gateway(_room)
-_timers = RequestTimers()
-
-
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """ASGI 3."""
-    if scope["type"] == "http":
-        if scope["path"] == READINGS and scope["method"] == "POST":
-            await _readings(scope, receive, send)
-        else:
-            await _page(scope, receive, send)
-    elif scope["type"] == "lifespan":
-        await _pages(scope, receive, send)  # type: ignore[arg-type]
-
-
-async def _readings(scope: Scope, receive: Receive, send: Send) -> None:
-    began = perf_counter()
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-    request_id = request_id_of(given.decode("latin-1") if given is not None else None)
-    answer = await _gateway.answer(scope, receive, request_id)
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-request-id", request_id.encode()),
-        *_data_headers,
-        *((name.lower().encode(), value.encode()) for name, value in answer.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-    _timers.observe("POST", READINGS[1:], answer.status, perf_counter() - began)
-
-
-async def _page(scope: Scope, receive: Receive, send: Send) -> None:
-    """Django gets a request once its body is here, so that no thread waits for a slow sender."""
-    try:
-        body = await _room.read(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-    except Refused as refused:
-        await _refuse(refused, send)
-        return
-    try:
-        await _through_django(scope, body, send)
-    finally:
-        _room.leave(body)
-
-
-async def _through_django(scope: Scope, body: bytes, send: Send) -> None:
-    # Names with underscores would pass for ones with hyphens, such as those that only a proxy may set.
-    scope["headers"] = [(name, value) for name, value in scope["headers"] if b"_" not in name]
-    scope["query_string"] = scope["query_string"].decode("latin-1").encode("ascii", "ignore")
-    gone = scope["iotplatform.gone"] = threading.Event()
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def received() -> Message:
-        return next(messages, {"type": "http.disconnect"})
-
-    async def sent(message: Message) -> None:
-        if not gone.is_set():
-            try:
-                await send(message)
-            except Exception:  # whatever the server raises where the client has hung up
-                gone.set()
-
-    await _pages(scope, received, sent)  # type: ignore[arg-type]
-
-
-async def _refuse(refused: Refused, send: Send) -> None:
-    answer = refused.answer
-    headers = [(b"content-type", answer.content_type.encode()), (b"connection", b"close"), *_data_headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
 
 # What is loaded by now lives as long as the process. A request of 1,000 readings makes thousands of short-lived objects,
 # none of them in cycles: with the usual thresholds the collector would walk everything several times in each.

@@ -28,9 +28,10 @@ from thresholds.judge import ThresholdJudge
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
 _TURN_SECONDS = 0.25
-#: A drain costs some milliseconds however little it finds: soon after one that found the end, the next waits so long for
+#: A drain costs some milliseconds however little it finds: soon after one that found little, the next waits so long for
 #: more to come. Half of it is what a reading waits on average while small requests keep coming.
 _LINGER_SECONDS = 0.08
+_LITTLE_READINGS = 1000
 _HEARTBEAT_SECONDS = 15
 
 _local = threading.local()
@@ -67,24 +68,25 @@ def drain(shard: int) -> None:
     log.call(lambda client: _announce(client, shard))
     drain_of_shard = _shard_drain(shard)
     end = time.monotonic() + _TURN_SECONDS
-    more = True
+    more, readings = True, 0
     while more and time.monotonic() < end:
-        more = drain_of_shard.drain().more
+        drained = drain_of_shard.drain()
+        more, readings = drained.more, readings + drained.readings
     if more:
         publish(shard)
-    else:
-        _ended()[shard] = time.monotonic()
+    elif readings < _LITTLE_READINGS:
+        _found_little()[shard] = time.monotonic()
 
 
-def _ended() -> dict[int, float]:
-    """When this worker's last drain of each shard found the end of its log."""
-    if not hasattr(_local, "ended"):
-        _local.ended = {}
-    return _local.ended  # type: ignore[no-any-return]
+def _found_little() -> dict[int, float]:
+    """When this worker's last drain of a shard ended, where it found little."""
+    if not hasattr(_local, "found_little"):
+        _local.found_little = {}
+    return _local.found_little  # type: ignore[no-any-return]
 
 
 def _linger(shard: int) -> None:
-    ended = _ended().pop(shard, None)
+    ended = _found_little().pop(shard, None)
     if ended is not None and (left := ended + _LINGER_SECONDS - time.monotonic()) > 0:
         time.sleep(left)
 

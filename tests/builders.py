@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.test import Client
 
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
@@ -17,6 +16,7 @@ from iotplatform.pipeline import ShardDrain
 from telemetry.database import connect
 from telemetry.log.redis_streams import RedisLog
 from telemetry.models import Device, DeviceGroup, DeviceKey, LogLayout
+from tests.gateway import request
 
 _numbers = itertools.count(1)
 
@@ -35,8 +35,8 @@ def post_readings(key: str, body: Any, query: str = "", **headers: Any) -> Any:
     """POST /api/v1/readings as a device does; ``body`` is JSON or bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"CONTENT_TYPE": "application/json", "HTTP_AUTHORIZATION": f"Bearer {key}"} | headers
-    content_type = headers.pop("CONTENT_TYPE")
-    return Client().post(f"/api/v1/readings{query}", data, content_type=content_type, **headers)
+    named = {name.removeprefix("HTTP_").replace("_", "-"): str(value) for name, value in headers.items()}
+    return request("POST", f"/api/v1/readings{query}", data, named)
 
 
 def make_drain(shard: int, judge: Any = None) -> ShardDrain:

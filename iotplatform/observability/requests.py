@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from iotplatform.observability.metrics import request_seconds
 
-__all__ = ["DATA_HEADERS", "RequestMiddleware", "RequestTimers", "request_id_of"]
+__all__ = ["DATA_HEADERS", "QUIET_STATUSES", "RequestMiddleware", "RequestTimers", "request_id_of"]
 
 _log = structlog.get_logger("access")
 _sane_id = re.compile(r"[A-Za-z0-9._-]{1,64}\Z").match
@@ -27,7 +27,7 @@ _API = "/api/"
 #: Answered thousands of times a second, or asked by machines all day: not worth a line each when all is well, and while
 #: the site is overloaded the lines would only add to it. The metrics count them all.
 _QUIET_ROUTES = frozenset(("api/v1/readings", "healthz", "readyz", "metrics"))
-_QUIET_STATUSES = frozenset((200, 202, 304, 429, 503))
+QUIET_STATUSES = frozenset((200, 202, 304, 429, 503))
 
 _PERMISSIONS = (
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
@@ -93,7 +93,7 @@ class RequestMiddleware:
         route = match.route if match is not None else _unrouted(request.path_info)
         status = response.status_code
         self._timers.observe(request.method, route, status, seconds)
-        quiet = status in _QUIET_STATUSES and route in _QUIET_ROUTES
+        quiet = status in QUIET_STATUSES and route in _QUIET_ROUTES
         write = _log.debug if quiet else _log.error if status >= 500 else _log.info
         write(
             "request",

@@ -1,6 +1,6 @@
 """The API description: what the framework cannot see for itself.
 
-Readings are taken by a plain view (`telemetry.gateways.http`), because a serializer has no place on their way. The
+Readings are taken before Django (`telemetry.gateways.http`), because a serializer has no place on their way. The
 views here are never called: they only describe it, with the same means as everything else.
 """
 
@@ -15,7 +15,6 @@ from rest_framework import serializers
 from rest_framework.views import APIView
 
 from telemetry.api.authentication import DeviceKeyAuthentication
-from telemetry.api.readings import ReadingsView
 from telemetry.api.receipts import RECEIPT
 
 __all__ = ["add_gateway", "add_problems"]
@@ -129,7 +128,6 @@ def add_gateway(endpoints: list[Endpoint]) -> list[Endpoint]:
     path = "/api/v1/readings"
     return [
         *endpoints,
-        (path, path, "GET", ReadingsView.as_view()),
         (path, path, "POST", SendReadings.as_view()),
     ]
 

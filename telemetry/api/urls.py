@@ -6,13 +6,13 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from telemetry.api import audit, device_types, devices, groups, keys, quarantine, receipts, tokens
-from telemetry.api.readings import LatestView
-from telemetry.gateways import http
+from telemetry.api.readings import LatestView, ReadingsView
 
 app_name = "api"
 
 urlpatterns = [
-    path("readings", http.readings, name="readings"),
+    # POST is taken by telemetry.gateways.http before it comes here.
+    path("readings", ReadingsView.as_view(), name="readings"),
     path("receipts/<str:receipt>", receipts.ReceiptView.as_view(), name="receipt"),
     path("devices", devices.DeviceList.as_view(), name="devices"),
     path("devices/<str:name>", devices.DeviceDetail.as_view(), name="device"),

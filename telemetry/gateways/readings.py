@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from telemetry.api.problems import CONTENT_TYPE as PROBLEM
 from telemetry.api.problems import phrase
 from telemetry.gateways.body import NotGzip, TooLarge, gunzip
-from telemetry.intake.accept import Accepted, Sender, Unavailable
+from telemetry.intake.accept import Accepted, Overdrawn, Sender, Unavailable
 from telemetry.intake.batch import Columns, Rejection
 from telemetry.intake.decode import DECODERS
 from telemetry.intake.decode.errors import Malformed, TooManyValues
@@ -174,8 +174,10 @@ def final_state(accepted: Accepted, receipt: Receipt) -> Answer | None:
 
 
 def refusal(error: Exception) -> Refused:
-    """The 503 of an error that is the log's or the database's."""
+    """The 503 (or 429) of an error that is the log's or the database's."""
     assert isinstance(error, Unavailable | RegistryStale | DatabaseError | InterfaceError)
+    if isinstance(error, Overdrawn):
+        return Refused(429, f"Nothing was taken: {error}; send it without an Idempotency-Key.", Retry_After="600")
     return Refused(503, f"Nothing was taken, send it again later: {error}", Retry_After="2")
 
 

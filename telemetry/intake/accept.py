@@ -23,7 +23,7 @@ from telemetry.intake.validate import (
     outside_range,
     outside_window,
 )
-from telemetry.log.entries import Append, Appended, LogError
+from telemetry.log.entries import Append, Appended, LogError, TooManyIdempotencyKeys
 from telemetry.log.payload import Payload
 from telemetry.log.wake import wake
 from telemetry.receipts import Receipt, ReceiptEntry
@@ -31,7 +31,7 @@ from telemetry.registry import KeyEntry
 from telemetry.registry.registry import RegistryStale
 from telemetry.timeseries.engine import EARLIEST, MICROSECONDS_PER_DAY
 
-__all__ = ["Accepted", "Prepared", "Sender", "Unavailable", "accept", "finish", "prepare", "unavailable"]
+__all__ = ["Accepted", "Overdrawn", "Prepared", "Sender", "Unavailable", "accept", "finish", "prepare", "unavailable"]
 
 _NOTHING = Appended("", [])
 _NOT_TAKEN = (LogError, RegistryStale, DatabaseError, InterfaceError)
@@ -41,6 +41,10 @@ class Unavailable(Exception):
     """Nothing was taken: the log or the database is down, or the log is full. To be sent again later."""
 
     retry_after = 2
+
+
+class Overdrawn(Unavailable):
+    """Nothing was taken: more is asked to be remembered than the bound allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,8 @@ def finish(prepared: Prepared, appended: Appended) -> Accepted:
 
 def unavailable(error: Exception) -> Unavailable:
     """What a sender is told where the log or the database could not do it."""
-    return Unavailable(str(error) or "the database does not answer")
+    made = Overdrawn if isinstance(error, TooManyIdempotencyKeys) else Unavailable
+    return made(str(error) or "the database does not answer")
 
 
 def _fill_devices(columns: Columns, key: KeyEntry | None) -> None:
