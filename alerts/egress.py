@@ -128,11 +128,13 @@ def post(
         connection.request("POST", target, body, {"User-Agent": "iot-telemetry-platform", **headers})
         answer = connection.getresponse()
         received = answer.read(_MAX_ANSWER)
+        if connection.cut:
+            raise TimeoutError  # headers and bodies that end early look whole to http.client
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, received)
     except ssl.SSLCertVerificationError as error:
         raise TemporaryFailure(f"The certificate of {host} is not valid: {error.verify_message}.") from error
     except (OSError, http.client.HTTPException, UnicodeError) as error:
-        if time.monotonic() >= deadline - 0.01:
+        if connection.cut or time.monotonic() >= deadline - 0.01:
             raise TemporaryFailure(f"{host} did not answer within {timeout:g} s.") from error
         raise TemporaryFailure(f"{host} could not be reached: {_words(error)}.") from error
     finally:
@@ -154,13 +156,15 @@ class _CheckedConnection(http.client.HTTPConnection):
         self.default_port = 443 if tls else 80
         self._addresses, self._deadline, self._tls = addresses, deadline, tls
         self._watchdog: threading.Timer | None = None
+        #: The deadline ended the exchange.
+        self.cut = False
 
     def connect(self) -> None:
         sock: Any = self._connected()
         if self._tls is not None:
             sock = self._tls.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
         self.sock = sock
-        self._watchdog = threading.Timer(max(0.05, self._deadline - time.monotonic()), _shut, [sock])
+        self._watchdog = threading.Timer(max(0.05, self._deadline - time.monotonic()), self._shut, [sock])
         self._watchdog.daemon = True
         self._watchdog.start()
         if self._tls is not None:
@@ -181,18 +185,18 @@ class _CheckedConnection(http.client.HTTPConnection):
             return sock
         raise OSError("no address")
 
+    def _shut(self, sock: socket.socket) -> None:
+        self.cut = True
+        try:
+            # Past the TLS layer, which may be in the middle of a read.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        except OSError:
+            return  # closed already: what it should have been
+
     def end(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
         self.close()
-
-
-def _shut(sock: socket.socket) -> None:
-    try:
-        # Past the TLS layer, which may be in the middle of a read.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        return  # closed already: what it should have been
 
 
 def _resolve(host: str, port: int, resolver: Resolver, deadline: float) -> list[str]:

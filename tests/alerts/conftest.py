@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
+from alerts.models import Channel, Route
 from tests.alerts.receivers import MailServer, WebServer, mail_server, web_server
+
+
+@pytest.fixture
+def nobody_told(platform_db: None) -> None:
+    """No channel and no route, not even those that the first migration makes: each test names its own."""
+    Route.objects.all().delete()
+    Channel.objects.all().delete()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.alerts.people import deliver_all, later, make_email, make_route, make
 from tests.alerts.receivers import MailServer, WebServer
 from tests.builders import wait_until
 
-pytestmark = pytest.mark.usefixtures("platform_db")
+pytestmark = pytest.mark.usefixtures("nobody_told")
 
 
 def due_in() -> float:

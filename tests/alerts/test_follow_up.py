@@ -14,7 +14,7 @@ from tests.alerts.changes import Pair, opened_alert, record_all
 from tests.alerts.people import deliver_all, kinds_sent, make_route, make_silence, make_webhook, tell_all, texts
 from tests.alerts.receivers import WebServer
 
-pytestmark = pytest.mark.usefixtures("platform_db")
+pytestmark = pytest.mark.usefixtures("nobody_told")
 
 
 class Clock:

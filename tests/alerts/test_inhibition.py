@@ -18,7 +18,7 @@ from tests.alerts.receivers import WebServer
 from tests.builders import make_device
 from thresholds.models import Condition
 
-pytestmark = pytest.mark.usefixtures("platform_db")
+pytestmark = pytest.mark.usefixtures("nobody_told")
 
 
 def silent_pair(device: Device) -> Pair:

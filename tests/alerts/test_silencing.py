@@ -30,7 +30,7 @@ from tests.alerts.receivers import WebServer
 from tests.builders import make_device
 from thresholds.schedule import parse
 
-pytestmark = pytest.mark.usefixtures("platform_db")
+pytestmark = pytest.mark.usefixtures("nobody_told")
 
 
 def test_a_silenced_alert_is_recorded_and_says_why_nobody_was_told(receiver: WebServer) -> None:

@@ -12,7 +12,7 @@ from tests.alerts.changes import Pair, opened_alert, record_all, timeline
 from tests.alerts.people import deliver_all, kinds_sent, later, make_email, make_route, make_webhook, tell_all, texts
 from tests.alerts.receivers import SECRET, MailServer, WebServer
 
-pytestmark = pytest.mark.usefixtures("platform_db")
+pytestmark = pytest.mark.usefixtures("nobody_told")
 
 
 def test_an_opening_reaches_the_webhook_signed_and_stands_in_the_timeline(receiver: WebServer) -> None:
@@ -98,3 +98,18 @@ def test_who_was_never_told_hears_nothing_of_the_end(receiver: WebServer) -> Non
     tell_all()
     assert receiver.received == []
     assert texts(alert, "suppressed") == ["No route matches it: nobody is told."]
+
+
+def test_by_default_everything_reaches_the_administrators() -> None:
+    from importlib import import_module
+
+    from django.apps import apps
+
+    from alerts.models import Channel, Route
+
+    migration = import_module("alerts.migrations.0003_default_route")
+    for _ in range(2):
+        migration.make_default_route(apps, None)
+    route, channel = Route.objects.get(), Channel.objects.get()
+    assert list(route.channels.all()) == [channel]
+    assert (channel.kind, channel.config, route.min_severity) == ("email", {"administrators": True}, 1)

@@ -26,7 +26,6 @@ SERVICES: dict[str, tuple[str, str]] = {
     "clicksend": ("ClickSend (SMS)", "rest.clicksend.com"),
     "discord": ("Discord", "discord.com"),
     "msgbird": ("MessageBird (SMS)", "rest.messagebird.com"),
-    "opsgenie": ("Opsgenie", "api.opsgenie.com"),
     "pagerduty": ("PagerDuty", "events.pagerduty.com"),
     "pbul": ("Pushbullet", "api.pushbullet.com"),
     "plivo": ("Plivo (SMS)", "api.plivo.com"),
@@ -38,6 +37,8 @@ SERVICES: dict[str, tuple[str, str]] = {
     "twilio": ("Twilio (SMS)", "api.twilio.com"),
     "vonage": ("Vonage (SMS)", "rest.nexmo.com"),
 }
+#: What Apprise calls it, by which some services colour a message or close an incident.
+_TYPES = {"recovery": "success", "test": "info"}
 _NOT_NOW = (408, 425, 429)
 _STATUS = re.compile(r"error=(\d{3})\b")
 
@@ -90,7 +91,8 @@ def _notify(name: str, service: Any, message: Outgoing) -> str:
     sender = Apprise()
     sender.add(service)
     title = message.content["subject"] if service.title_maxlen else ""
-    result = sender.notify(title=title, body=shorten(message.content["text"], service.body_maxlen))
+    body = shorten(message.content["text"], service.body_maxlen)
+    result = sender.notify(title=title, body=body, notify_type=_TYPES.get(message.content["kind"], "warning"))
     if result:
         return f"{name} took it"
     # Its log lines may hold secrets; what is safe to tell is the status of the answer.
