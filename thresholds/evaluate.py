@@ -6,7 +6,6 @@ every level of their rules, all at once; only pairs whose state may change go th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from thresholds.machine import Machine, Pair, PairRows, Setting, State
 from thresholds.order import NEVER, Arrivals, Ordered, in_order
 from thresholds.rule import Flapping, Rule
 from thresholds.silent import silent_history
+from thresholds.states import NO_REST, States
 from thresholds.transitions import Extreme, Progress, Transition
 
 __all__ = ["Outcome", "evaluate", "judge_history"]
@@ -67,17 +67,17 @@ class _Compared:
 def evaluate(
     arrivals: Arrivals,
     compiled: Compiled,
-    states: Mapping[Pair, State],
-    active: NDArray[np.bool_],
+    states: States,
     setting: Setting,
 ) -> Outcome:
-    """Judge readings by rules that know all their series. ``active``: series with a state, by series id."""
+    """Judge readings by rules that know all their series; ``states`` reach them."""
     outcome = Outcome()
     series, values = arrivals.series, arrivals.values
     if not len(series):
         return outcome
     matters = (values < compiled.low[series]) | (values > compiled.high[series])
-    matters |= compiled.has_rate[series] | active[series]
+    matters |= compiled.has_rate[series] | states.active[series]
+    matters |= arrivals.times - setting.flapping.within_us > states.resting[series]
     if arrivals.judged is not None:
         matters &= arrivals.judged
     if not matters.any():
@@ -89,7 +89,7 @@ def evaluate(
     if ordered.previous_value is not None:
         outcome.newest = _newest(ordered, compiled)
     for part in _parts(ordered, compiled):
-        _judge_part(arrivals, ordered, part, compiled, states, active, setting, outcome)
+        _judge_part(arrivals, ordered, part, compiled, states, setting, outcome)
     outcome.transitions.sort(key=lambda found: found[0])
     return outcome
 
@@ -127,8 +127,7 @@ def judge_history(
         lambda series: np.full(len(series), NEVER),
         lambda series, at: np.full(len(series), np.nan),
     )
-    states: dict[Pair, State] = {}
-    found = evaluate(arrivals, compiled, states, np.zeros(len(compiled.known), np.bool_), setting)
+    found = evaluate(arrivals, compiled, States(), setting)
     return [replace(transition, series_id=series_id) for _, transition in found.transitions]
 
 
@@ -152,8 +151,7 @@ def _judge_part(
     ordered: Ordered,
     part: slice,
     compiled: Compiled,
-    states: Mapping[Pair, State],
-    active: NDArray[np.bool_],
+    states: States,
     setting: Setting,
     outcome: Outcome,
 ) -> None:
@@ -168,11 +166,13 @@ def _judge_part(
     lengths = np.diff(np.append(starts, len(compared.row)))
     series, rules = ordered.series[compared.row[starts]], compared.rule[starts]
     breach = np.where(compared.inside, compared.breach, 0)
-    known, steady, on = _states_of(series, rules, compiled, states, active)
-    any_breach = np.bitwise_or.reduceat(breach, starts) != 0
-    on_rows = np.repeat(on, lengths)
-    stirred = np.bitwise_or.reduceat((compared.safe & on_rows) | (breach & ~on_rows), starts) != 0
-    moving = np.where(known, ~steady | stirred, any_breach)
+    active, steady, on, resting = _states_of(series, rules, compiled, states)
+    last = ordered.times[compared.row[starts + lengths - 1]]
+    moving = (np.bitwise_or.reduceat(breach, starts) != 0) | (last - setting.flapping.within_us > resting)
+    if active.any():
+        on_rows = np.repeat(on, lengths)
+        stirred = np.bitwise_or.reduceat((compared.safe & on_rows) | (breach & ~on_rows), starts) != 0
+        moving = np.where(active, ~steady | stirred, moving)
     _note_steady(ordered, compared, starts, lengths, steady & ~moving, compiled, setting, outcome)
     if moving.any():
         _run_machines(arrivals, ordered, compared, lengths, moving, compiled, states, setting, outcome)
@@ -261,20 +261,19 @@ def _count_late(
 
 
 def _states_of(
-    series: NDArray[np.int32],
-    rules: NDArray[np.intp],
-    compiled: Compiled,
-    states: Mapping[Pair, State],
-    active: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]:
-    """Of each pair: whether it has a state, whether that is a steady one, and its levels that are on."""
-    known, steady = np.zeros(len(series), np.bool_), np.zeros(len(series), np.bool_)
-    on = np.zeros(len(series), np.uint8)
-    for place in np.flatnonzero(active[series]).tolist():
-        state = states.get((compiled.rules[rules[place]].threshold_id, int(series[place])))
-        if state is not None:
-            known[place], steady[place], on[place] = True, state.is_steady, state.on
-    return known, steady, on
+    series: NDArray[np.int32], rules: NDArray[np.intp], compiled: Compiled, states: States
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8], NDArray[np.int64]]:
+    """Of each pair: whether it has a state that is not resting, whether that is a steady one, its levels that are on,
+    and the newest opening where it is resting (NO_REST: it is not)."""
+    active, steady = np.zeros(len(series), np.bool_), np.zeros(len(series), np.bool_)
+    on, resting = np.zeros(len(series), np.uint8), np.full(len(series), NO_REST)
+    places = np.flatnonzero(states.active[series] | (states.resting[series] != NO_REST))
+    for place, number, series_id in zip(places.tolist(), rules[places].tolist(), series[places].tolist(), strict=True):
+        kind = states.kinds.get((compiled.rules[number].threshold_id, series_id))
+        if kind is not None:
+            steady[place], on[place], resting[place] = kind
+            active[place] = kind[2] == NO_REST
+    return active, steady, on, resting
 
 
 def _note_steady(
@@ -333,7 +332,7 @@ def _run_machines(
     lengths: NDArray[np.intp],
     moving: NDArray[np.bool_],
     compiled: Compiled,
-    states: Mapping[Pair, State],
+    states: States,
     setting: Setting,
     outcome: Outcome,
 ) -> None:

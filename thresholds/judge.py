@@ -23,7 +23,8 @@ from thresholds.order import NEVER, Arrivals
 from thresholds.rule import Flapping
 from thresholds.rulebook import Rulebook
 from thresholds.silent import break_silence, find_silence
-from thresholds.state import States, load_states, save_late, save_states
+from thresholds.state import load_states, save_late, save_states
+from thresholds.states import NO_REST, States
 from thresholds.transitions import Judged, Recorder
 
 __all__ = ["Before", "Judge", "NoThresholds", "ThresholdJudge"]
@@ -235,7 +236,7 @@ class ThresholdJudge:
             imported[chunk.entry_of] if imported.any() else None,
             before.duplicate,
         )
-        found = evaluate(arrivals, compiled, memory.states, memory.states.active, self._setting(judged))
+        found = evaluate(arrivals, compiled, memory.states, self._setting(judged))
         if found.newest is not None:
             _keep_newest(memory, *found.newest)
         self._note_heard(memory, chunk, arrivals, judged, changes, found.transitions)
@@ -263,7 +264,8 @@ class ThresholdJudge:
             return
         received = np.array([payload.received_at for payload in chunk.payloads], np.int64)[chunk.entry_of[rows]]
         series = arrivals.series[rows]
-        silent = np.flatnonzero(memory.states.active[series])
+        states = memory.states
+        silent = np.flatnonzero(states.active[series] | (states.resting[series] != NO_REST))
         if len(silent):
             found = break_silence(
                 series[silent],
@@ -271,10 +273,10 @@ class ThresholdJudge:
                 rows[silent],
                 memory.hearing.heard_at,
                 self._rulebook.compiled,
-                memory.states,
+                states,
                 self._setting(judged),
             )
-            memory.states.change(found.states)
+            states.change(found.states)
             changes.update(found.states)
             transitions += found.transitions
         memory.hearing.note(series, received)

@@ -45,14 +45,14 @@ class State:
         )
 
     @property
-    def is_pending(self) -> bool:
-        """Whether a level breaches that is not on yet."""
-        return any(self.counts)
-
-    @property
     def is_empty(self) -> bool:
         """Nothing to remember."""
         return not (self.severity or self.on or self.waiting or self.openings or any(self.counts))
+
+    @property
+    def is_resting(self) -> bool:
+        """Only past openings are remembered: until they are too old, nothing but a breach changes it."""
+        return bool(self.openings) and not (self.severity or self.on or self.waiting or any(self.counts))
 
     @property
     def is_steady(self) -> bool:
@@ -115,17 +115,18 @@ class Machine:
     def run(self, rows: PairRows) -> None:
         """Judge these readings."""
         self._rows = rows
-        state = self.state
-        idle, steady = state.is_empty, state.is_steady
+        state, within = self.state, self._setting.flapping.within_us
+        quiet, steady = state.is_empty or state.is_resting, state.is_steady
         for row, breach in enumerate(rows.breach):
-            if idle:
-                if not breach or not rows.inside[row]:
+            if quiet:
+                is_over = state.openings and rows.times[row] - state.openings[-1] > within
+                if not ((breach and rows.inside[row]) or is_over):
                     continue
             elif steady and not (rows.safe[row] & state.on or breach & ~state.on):
                 self._note(row)
                 continue
             self._step(row)
-            idle, steady = state.is_empty, state.is_steady
+            quiet, steady = state.is_empty or state.is_resting, state.is_steady
 
     @property
     def progress(self) -> Progress | None:

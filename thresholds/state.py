@@ -1,17 +1,16 @@
-"""The clocks of a shard's pairs: all in memory while the shard is drained here, in the database with every change."""
+"""The clocks of a shard's pairs in the database: read when a shard is taken over, written with every change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from thresholds.machine import Pair, State
+from thresholds.states import States
 
-__all__ = ["States", "load_states", "save_late", "save_states"]
+__all__ = ["load_states", "save_late", "save_states"]
 
 Connection = psycopg.Connection[Any]
 _FIELDS = "on_levels, since, counts, safe_since, waiting, openings, flapping, quiet_since, severity"
@@ -36,46 +35,6 @@ SELECT t, s, c, n, now() FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::
 ON CONFLICT (threshold_id, series_id) DO UPDATE SET
     count = l.count + excluded.count, newest = greatest(l.newest, excluded.newest), updated_at = now()
 """
-
-
-class States(Mapping[Pair, State]):
-    """States by pair, and which series have one. Not for half-done work: who fails throws it away."""
-
-    def __init__(self) -> None:
-        self._states: dict[Pair, State] = {}
-        self._count: NDArray[np.int32] = np.zeros(1024, np.int32)
-        self.active: NDArray[np.bool_] = np.zeros(1024, np.bool_)
-
-    def __getitem__(self, pair: Pair) -> State:
-        return self._states[pair]
-
-    def get(self, pair: Pair, default: Any = None) -> Any:
-        return self._states.get(pair, default)
-
-    def __iter__(self) -> Iterator[Pair]:
-        return iter(self._states)
-
-    def __len__(self) -> int:
-        return len(self._states)
-
-    def reach(self, largest: int) -> None:
-        """Make ``active`` long enough for that series."""
-        if largest >= len(self.active):
-            more = max(largest + 1, 2 * len(self.active)) - len(self.active)
-            self._count = np.concatenate([self._count, np.zeros(more, np.int32)])
-            self.active = np.concatenate([self.active, np.zeros(more, np.bool_)])
-
-    def change(self, changes: Mapping[Pair, State | None]) -> None:
-        """Take over new states; None removes one."""
-        for pair, state in changes.items():
-            series = pair[1]
-            self.reach(series)
-            if state is not None:
-                self._count[series] += pair not in self._states
-                self._states[pair] = state
-            elif self._states.pop(pair, None) is not None:
-                self._count[series] -= 1
-            self.active[series] = self._count[series] > 0
 
 
 def load_states(connection: Connection, shard: int) -> States:
