@@ -202,3 +202,22 @@ def test_while_a_server_is_away_nothing_is_taken_and_nobody_waits(
     finally:
         platform.restart(server)
     platform.wait_until(lambda: platform.post({"metrics": {"a": 1}}, key).status == 202, 15, "it takes readings again")
+
+
+def test_hundreds_of_senders_that_stop_in_the_middle_hold_up_nobody(platform: LivePlatform, key: str) -> None:
+    """Many more than all threads of all web processes; half of them at a page."""
+    start = head(platform, key, "Content-Length: 1000") + b'{"metrics": {'
+    page = start.replace(b"/api/v1/readings", b"/admin/login/", 1)
+    stalled = []
+    try:
+        for number in range(300):
+            stalled.append(socket.create_connection(("127.0.0.1", platform.port), timeout=10))
+            stalled[-1].sendall(page if number % 2 else start)
+        began = time.monotonic()
+        for value in range(20):
+            assert platform.post({"metrics": {"a": value}}, key).status == 202
+            assert platform.get("/healthz").status == 200
+        assert time.monotonic() - began < 10
+    finally:
+        for connection in stalled:
+            connection.close()
