@@ -105,7 +105,8 @@ def record(connection: Connection, judged: Judged) -> None:
 
     Raises alerts.fold.OpenedTwice where an opening meets a live alert of its pair; nothing is written then.
     """
-    moved = {(change.threshold_id, change.series_id) for change in (*judged.transitions, *judged.ended)}
+    moved = {(change.threshold_id, change.series_id) for change in judged.transitions}
+    moved |= {(ended.threshold_id, ended.series_id) for ended in judged.ended}
     plain = [step for step in judged.progress if (step.threshold_id, step.series_id) not in moved]
     if moved:
         fold = Fold(judged, _live(connection, moved), _places(connection, judged))
@@ -120,8 +121,8 @@ def record(connection: Connection, judged: Judged) -> None:
 def _live(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Working]:
     """The live alerts of these pairs, locked against operators until the transaction ends."""
     found = {}
-    for row in connection.execute(_SELECT_LIVE, _PAIRS.parameters(pairs)):
-        alert = Working(*row[:2], Place(*row[2:7]), *row[7:])
+    for threshold_id, series_id, *row in connection.execute(_SELECT_LIVE, _PAIRS.parameters(pairs)):
+        alert = Working(threshold_id, series_id, Place(*row[:5]), *row[5:])
         found[alert.threshold_id, alert.series_id] = alert
     return found
 

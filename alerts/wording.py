@@ -57,7 +57,8 @@ def limit(condition: str, trigger: Trigger, unit: str = "", *, boolean: bool = F
     if trigger is None:
         return ""
     if isinstance(trigger, Sequence):
-        return f"{_BEFORE_RANGE.get(condition, condition)} {quantities.span(*trigger, unit)}"
+        low, high = trigger
+        return f"{_BEFORE_RANGE.get(condition, condition)} {quantities.span(low, high, unit)}"
     if condition == "silent":
         return f"silent for {quantities.duration(trigger)}"
     if condition == "rate_above":

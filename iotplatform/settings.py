@@ -224,6 +224,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["telemetry.api.schema.add_gateway"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "telemetry.api.schema.add_problems"],
     "ENUM_NAME_OVERRIDES": {
+        "AlertState": "alerts.models.Alert.State",
         "DeviceState": "telemetry.device_state.DeviceState",
         "KeyState": ["valid", "expired", "revoked"],
         "QuarantineState": "telemetry.models.quarantine.QuarantinedReading.State",

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from django.core.exceptions import ValidationError as FieldError
-from django.db.models import BooleanField, F, Func, QuerySet, Value
+from django.db.models import BooleanField, F, Func, Value
 from django.db.models.lookups import GreaterThan, LessThan
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -30,7 +30,7 @@ ORDERINGS: dict[str, tuple[str, ...]] = {
 class AlertPagination(CursorPagination):
     """`?ordering=` names one of ORDERINGS; a cursor is the base64url JSON array [true if it goes forward, [values]]."""
 
-    def paginate_queryset(self, queryset: QuerySet[Alert], request: Request, view: Any = None) -> list[Alert]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self._url = request.build_absolute_uri()
         columns = ORDERINGS[parameters.choice(request, "ordering", ORDERINGS) or "-opened_at"]
         self._columns = [column.removeprefix("-") for column in columns]
@@ -58,10 +58,8 @@ class AlertPagination(CursorPagination):
             forward, values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
             if not isinstance(forward, bool) or not all(type(value) in (int, str) for value in values):
                 raise ValueError("not a cursor")
-            cleaned = [
-                Alert._meta.get_field(column).to_python(value)
-                for column, value in zip(self._columns, values, strict=True)
-            ]
+            fields: list[Any] = [Alert._meta.get_field(column) for column in self._columns]
+            cleaned = [field.to_python(value) for field, value in zip(fields, values, strict=True)]
             if not all(_whole(value) for value in cleaned) or not -(2**63) <= cleaned[-1] < 2**63:
                 raise ValueError("not a cursor")
         except (ValueError, TypeError, RecursionError, FieldError, OverflowError):
