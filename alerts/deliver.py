@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -81,7 +82,7 @@ def claim(now: datetime | None = None, busy: Collection[int] = (), *, only_worki
     Channels that work go before those that keep failing; ``only_working`` leaves the latter out.
     """
     now = now or timezone.now()
-    parameters = {"now": now, "busy": list(busy), "only_working": only_working}
+    parameters: dict[str, Any] = {"now": now, "busy": list(busy), "only_working": only_working}
     while True:
         with transaction.atomic():
             with connection.cursor() as cursor:

@@ -14,7 +14,7 @@ __all__ = ["inhibited_by", "silent_gateways"]
 
 def silent_gateways(subjects: Iterable[Subject]) -> dict[int, str]:
     """Of the gateways of these alerts' devices, those with a live silent alert: device id → name."""
-    parents = {subject.parent_id for subject in subjects if _may_be_inhibited(subject)}
+    parents = {subject.parent_id or 0 for subject in subjects if _may_be_inhibited(subject)}
     if not parents:
         return {}
     live = Alert.objects.filter(condition=Condition.SILENT, state__in=Alert.LIVE, device_id__in=parents)

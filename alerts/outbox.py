@@ -112,7 +112,7 @@ class Holder:
 def hold(holders: Mapping[int, Holder], now: datetime) -> None:
     """Remember by what these live alerts (by id) are held back."""
     if holders:
-        columns = [
+        columns: list[list[Any]] = [
             list(holders),
             [holder.silence_id for holder in holders.values()],
             [holder.gateway_id for holder in holders.values()],

@@ -86,6 +86,5 @@ def load_subjects(alert_ids: Sequence[int]) -> dict[int, Subject]:
 
 
 def _subject(row: Sequence[Any]) -> Subject:
-    *plain, labels, parent = row
     # Django's connection hands JSON over as text, so that its own fields can decode it.
-    return Subject(*plain, json.loads(labels), parent)
+    return Subject(*row[:12], labels=json.loads(row[12]), parent_id=row[13])

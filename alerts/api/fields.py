@@ -37,7 +37,7 @@ class SeverityField(serializers.Field):  # type: ignore[type-arg]
 class MinutesField(FiniteFloatField):
     """Seconds in the API, minutes in the model."""
 
-    def to_representation(self, value: float) -> float:
+    def to_representation(self, value: float) -> float:  # type: ignore[override]
         return float(value) * 60
 
     def to_internal_value(self, data: Any) -> float:
