@@ -87,4 +87,4 @@ def load_subjects(alert_ids: Sequence[int]) -> dict[int, Subject]:
 
 def _subject(row: Sequence[Any]) -> Subject:
     # Django's connection hands JSON over as text, so that its own fields can decode it.
-    return Subject(*row[:12], labels=json.loads(row[12]), parent_id=row[13])
+    return Subject(*row[:12], labels=json.loads(row[12]), parent_id=row[13])  # type: ignore[misc]

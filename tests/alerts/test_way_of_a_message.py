@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +115,21 @@ def test_by_default_everything_reaches_the_administrators() -> None:
     route, channel = Route.objects.get(), Channel.objects.get()
     assert list(route.channels.all()) == [channel]
     assert (channel.kind, channel.config, route.min_severity) == ("email", {"administrators": True}, 1)
+
+
+def test_a_receiver_that_checks_as_the_documentation_tells_it_takes_the_message(receiver: WebServer) -> None:
+    page = Path(__file__).parents[2].joinpath("docs/alerting-webhook.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    documented: dict[str, Any] = {}
+    exec(example, documented)
+    make_route(make_webhook(receiver))
+    opened_alert()
+    tell_all()
+    (request,) = receiver.received
+    headers = {"X-Timestamp": request.headers["x-timestamp"], "X-Signature": request.headers["x-signature"]}
+    assert documented["is_genuine"](SECRET, headers, request.raw)
+    assert not documented["is_genuine"]("another secret", headers, request.raw)
+    assert not documented["is_genuine"](SECRET, headers | {"X-Timestamp": "1"}, request.raw)
+    (named,) = request.body["alerts"]
+    for field in (*request.body, *named):
+        assert f'"{field}"' in page, "every field is documented"

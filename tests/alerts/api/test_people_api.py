@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.management import CommandError, call_command
 
 from alerts.models import Channel, EscalationStep, Message, Silence
 from alerts.secrets import decrypt, encrypt
@@ -106,6 +107,17 @@ def test_a_former_key_still_reads(settings: Any) -> None:
     settings.SECRET_KEY_FALLBACKS = []
     with pytest.raises(Exception, match="enter it again"):
         decrypt(token)
+
+
+def test_after_a_change_of_the_key_all_secrets_are_written_anew(hook: dict[str, Any], settings: Any) -> None:
+    former = settings.SECRET_KEY
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "quite another key of this installation", [former]
+    call_command("reencrypt_secrets")
+    settings.SECRET_KEY_FALLBACKS = []
+    assert decrypt(Channel.objects.get(name="ops").secret)["url"] == URL
+    settings.SECRET_KEY = "a third one, without the ones before"
+    with pytest.raises(CommandError, match="ops"):
+        call_command("reencrypt_secrets")
 
 
 def test_the_test_button_says_what_happened(api: Api, receiver: WebServer) -> None:  # noqa: F811
