@@ -64,7 +64,7 @@ def _opening(alert: Alert) -> list[str]:
     """The level and how long it held."""
     evidence, unit = alert.evidence, alert.unit
     severity, trigger = _first_level(alert)
-    opened = f"It opened as {severity} for event time {moment(alert.opened_at)}"
+    opened = f"It opened as {severity} at {moment(alert.opened_at)} (event time)"
     if alert.condition == "silent":
         silence = roughly(float(evidence.get("compared", alert.value or 0)))
         asked = f"; the threshold allows {duration(float(trigger))}" if isinstance(trigger, int | float) else ""
