@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db import models
@@ -149,8 +150,18 @@ class DeviceAdmin(ModelAdmin):
         ("More", {"classes": ["collapse"], "fields": ["parent", "labels"]}),
     ]
 
+    #: Titles, and what apps above have to say of a device there; None: nothing. They add themselves.
+    sections: ClassVar[list[tuple[str, Callable[[Device], SafeString | None]]]] = []
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
         return with_expected_interval(super().get_queryset(request).select_related("type", "group", "last_seen"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Device | None = None) -> Any:
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        told = ((title, section(obj)) for title, section in self.sections)
+        more = [(title, {"fields": [], "description": text}) for title, text in told if text is not None]
+        return [*super().get_fieldsets(request, obj), *more]
 
     @display(description="State", label=STATE_COLOURS)
     def state(self, device: Any) -> str:

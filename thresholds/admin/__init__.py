@@ -1,0 +1,5 @@
+"""The admin of thresholds."""
+
+from thresholds.admin import device, threshold
+
+__all__ = ["device", "threshold"]
