@@ -84,7 +84,9 @@ class Networks:
             for each in filter(None, (part.strip() for part in text.split(","))):
                 ipaddress.ip_network(each)
         except ValueError as error:
-            raise ConfigError(f"{name} is {raw!r}: {error}; right is for example {name}=10.1.0.0/16,fd00::/8") from error
+            raise ConfigError(
+                f"{name} is {raw!r}: {error}; right is for example {name}=10.1.0.0/16,fd00::/8"
+            ) from error
         return text
 
 
@@ -130,6 +132,7 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "alert_timeout_seconds": Number(1, 30, "10", whole=False),
     "alert_retry_hours": Number(0.01, 168, "24", whole=False),
     "alert_egress_allow": Networks(),
+    "alert_keep_days": Number(0, 36_500, "365"),
     "email_from": Text(r"[^\s@]+@[^\s@]+|[^<>\r\n]+ <[^\s@<>]+@[^\s@<>]+>", "Telemetry <alerts@example.org>"),
     "simulator": Choice(("on", "off")),
     "simulator_devices": Number(1, 100_000, "50"),
@@ -182,6 +185,7 @@ class Config:
     alert_timeout_seconds: float
     alert_retry_hours: float
     alert_egress_allow: str
+    alert_keep_days: int
     email_from: str
     simulator: str
     simulator_devices: int

@@ -12,8 +12,10 @@ from celery import shared_task
 from django.conf import settings
 from django.db import close_old_connections
 
+from alerts import about_platform
 from alerts.dispatch import dispatch
 from alerts.follow_up import follow_up
+from alerts.pruning import prune_alerts
 from alerts.senders import senders
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
@@ -113,6 +115,7 @@ def keep_ranges() -> None:
 def prune() -> None:
     """What is older than its time to be kept."""
     upkeep.prune(config)
+    _with_database(lambda: prune_alerts(config.alert_keep_days))
 
 
 @shared_task(name="iotplatform.tasks.purge_deleted")
@@ -137,6 +140,12 @@ def deliver_messages() -> None:
 def follow_up_alerts() -> None:
     """Repeats, escalation steps, and what silences and gateways held back."""
     _with_database(follow_up)
+
+
+@shared_task(name="alerts.about_platform")
+def look_at_platform() -> None:
+    """Alerts of the platform about itself."""
+    _with_database(about_platform.check)
 
 
 def _with_database(work: Callable[[], object]) -> None:
@@ -174,6 +183,11 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         ("purge_deleted", 30.0),
     ):
         schedule[name] = {"task": f"iotplatform.tasks.{name}", "schedule": seconds, "options": {"expires": seconds}}
-    for name, seconds in (("alerts.dispatch", 1.0), ("alerts.deliver", 1.0), ("alerts.follow_up", 5.0)):
+    for name, seconds in (
+        ("alerts.dispatch", 1.0),
+        ("alerts.deliver", 1.0),
+        ("alerts.follow_up", 5.0),
+        ("alerts.about_platform", 5.0),
+    ):
         schedule[name] = {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     return schedule
