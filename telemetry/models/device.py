@@ -8,9 +8,11 @@ from django.db import models
 from django.db.models.functions import Now
 
 # Names travel in URLs, CSV files and alert texts, so they have no slash, no control character and no outer space.
-NAME_PATTERN = r"^[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?\Z"
+NAME_PATTERN = r"^(?!\.{1,2}\Z)[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?\Z"
 valid_name = RegexValidator(
-    NAME_PATTERN, "A name has no slash, no control character and no space at either end.", "invalid_name"
+    NAME_PATTERN,
+    "A name has no slash, no control character, no space at either end, and is not . or .. (they mean folders in a URL).",
+    "invalid_name",
 )
 
 
