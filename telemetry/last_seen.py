@@ -21,6 +21,9 @@ WHERE EXISTS (SELECT 1 FROM telemetry_device d WHERE d.id = u.device)
 ON CONFLICT (device_id) DO UPDATE SET at = greatest(telemetry_devicelastseen.at, excluded.at)
 """
 _HAND_OVER_SECONDS = 1.0
+#: A large fleet is told of less often, so that it costs no more: so many devices a second, and rows a run.
+_DEVICES_A_SECOND = 5_000
+_ROWS_A_RUN = 10_000
 
 
 class LastSeen:
@@ -28,7 +31,7 @@ class LastSeen:
 
     def __init__(self) -> None:
         self._newest: NDArray[np.int64] = np.zeros(1024, np.int64)
-        self._handed_over_at = float("-inf")
+        self._next_at = float("-inf")
         self._waiting = False
 
     def note(self, devices: NDArray[np.int32], chunk: Chunk) -> None:
@@ -45,31 +48,45 @@ class LastSeen:
 
     def hand_over(self, log: RedisLog, now: float) -> None:
         """Tell the log server, at most once a second. ``now`` on the monotonic clock."""
-        if not self._waiting or now - self._handed_over_at < _HAND_OVER_SECONDS:
+        if not self._waiting or now < self._next_at:
             return
         devices = np.flatnonzero(self._newest)
         seen: dict[Any, Any] = dict(zip(devices.tolist(), self._newest[devices].tolist(), strict=True))
         log.call(lambda client: client.hset(keys.LAST_SEEN, mapping=seen))
         self._newest[:] = 0
         self._waiting = False
-        self._handed_over_at = now
+        self._next_at = now + max(_HAND_OVER_SECONDS, len(devices) / _DEVICES_A_SECOND)
 
 
 def write_last_seen(log: RedisLog) -> int:
-    """Move what was seen from the log server to the table; answers how many devices. Run by beat."""
+    """Move what was seen from the log server to the table, some thousand devices at a time; answers how many. Run by beat."""
     working = f"{keys.LAST_SEEN}:writing"
-    # A crash leaves the renamed hash behind: it is written first, and only then the next one is taken.
+    # What a crash or the bound left behind is written first, and only then the next hash is taken.
     log.call(
         lambda client: (
             client.exists(working) or (client.exists(keys.LAST_SEEN) and client.rename(keys.LAST_SEEN, working))
         )
     )
-    seen = log.call(lambda client: client.hgetall(working))
+    seen: dict[Any, Any] = {}
+    for found in log.call(lambda client: _pieces(client, working)):
+        seen |= found
     if not seen:
         return 0
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     times = [epoch + timedelta(microseconds=int(at)) for at in seen.values()]
-    with connection.cursor() as cursor:
-        cursor.execute(_WRITE, [[int(device) for device in seen], times])
-    log.call(lambda client: client.delete(working))
+    with connection.cursor() as database:
+        database.execute(_WRITE, [[int(device) for device in seen], times])
+    log.call(lambda client: client.hdel(working, *seen))
     return len(seen)
+
+
+def _pieces(client: Any, name: str) -> list[dict[Any, Any]]:
+    """Some of a hash, about as much as one run writes."""
+    pieces, size, at = [], 0, 0
+    while size < _ROWS_A_RUN:
+        at, found = client.hscan(name, at, count=1000)
+        pieces.append(found)
+        size += len(found)
+        if at == 0:
+            break
+    return pieces
