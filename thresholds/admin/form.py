@@ -126,12 +126,12 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
         stored = self.instance
         if stored.pk is None:
             return
-        self.initial |= {
-            "scope_kind": _scope_kind(stored),
-            "schedule_zone": (stored.schedule or {}).get("zone", ""),
-            "schedule_windows": (stored.schedule or {}).get("windows", []),
-            "seen": stored.updated_at.isoformat(),
-        }
+        self.initial.update(
+            scope_kind=_scope_kind(stored),
+            schedule_zone=(stored.schedule or {}).get("zone", ""),
+            schedule_windows=(stored.schedule or {}).get("windows", []),
+            seen=stored.updated_at.isoformat(),
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -268,8 +268,8 @@ class LevelFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
     def clean(self) -> None:
         super().clean()
         self.levels: list[dict[str, Any]] = []
-        rows = [form for form in self.forms if form.has_changed() or form.instance.pk]
-        rows = [form for form in rows if not self._should_delete_form(form)]
+        rows: list[Any] = [form for form in self.forms if form.has_changed() or form.instance.pk]
+        rows = [form for form in rows if form not in self.deleted_forms]
         if any(form.errors for form in rows):
             return
         condition = getattr(self.instance, "draft", {}).get("condition")

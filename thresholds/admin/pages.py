@@ -98,7 +98,7 @@ class ThresholdPages(admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404("A draft is posted.")
         number = request.POST.get("threshold", "")
         stored = edit.thresholds().filter(pk=int(number)).first() if number.isascii() and number.isdecimal() else None
-        form = self.get_form(request, stored, change=stored is not None)(request.POST, instance=stored)
+        form: Any = self.get_form(request, stored, change=stored is not None)(request.POST, instance=stored)
         valid = form.is_valid()
         form.instance.draft = form.document
         formsets, _ = self._create_formsets(request, form.instance, change=stored is not None)  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -117,7 +117,7 @@ class ExportView(GenericAPIView):
 class ImportPermission(ModelPermissions):
     """An import makes thresholds and changes some."""
 
-    perms_map: ClassVar = ModelPermissions.perms_map | {
+    perms_map = ModelPermissions.perms_map | {
         "POST": [*ModelPermissions.perms_map["POST"], *ModelPermissions.perms_map["PATCH"]]
     }
 
