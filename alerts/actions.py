@@ -15,20 +15,23 @@ from datetime import datetime
 from typing import Any
 
 import psycopg.errors
-from django.db import OperationalError, transaction
-from django.db.models import F
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from alerts.models import Alert, AlertEvent
 from alerts.wording import moment
 from telemetry.models import LogLayout, ShardPosition
-from thresholds.models import PairState, ShardJudging
+from thresholds.waiting import await_safe
 
 __all__ = ["Outcome", "acknowledge", "assign", "comment", "resolve"]
 
 _AT_ONCE = 500
 _Kind = AlertEvent.Kind
 _State = Alert.State
+_NOTE = """
+INSERT INTO alerts_alertevent (alert_id, kind, at, who_id, text, unrouted, severity)
+SELECT u.alert_id, %s, %s, %s, %s, %s, u.severity FROM unnest(%s::bigint[], %s::smallint[]) AS u(alert_id, severity)
+"""
 #: What one alert says to an action: None where it is done, "" where nothing had to be, else why it cannot be.
 Decision = Callable[[Alert], str | None]
 
@@ -135,24 +138,8 @@ def _end(alerts: Sequence[Alert], shard: int | None, user: Any, text: str) -> No
     now = timezone.now()
     _rows(alerts).update(state=_State.RESOLVED, ended_at=now, end_reason="resolved")
     _note(alerts, _Kind.RESOLVED, user, text, now, unrouted=True)
-    nothing: dict[str, Any] = {"since": [None] * 4, "counts": [0] * 4, "safe_since": [None] * 4}
-    # The platform's alerts about itself have no shard, but wait to be safe all the same.
-    waiting = [
-        PairState(
-            threshold_id=alert.threshold_id,
-            series_id=alert.series_id,
-            shard=-1 if shard is None else shard,
-            waiting=True,
-            **nothing,
-        )
-        for alert in alerts
-    ]
-    PairState.objects.bulk_create(
-        waiting, update_conflicts=True, update_fields=["waiting"], unique_fields=["threshold_id", "series_id"]
-    )
-    if shard is not None:
-        ShardJudging.objects.get_or_create(shard=shard)
-        ShardJudging.objects.filter(shard=shard).update(epoch=F("epoch") + 1)
+    # The platform's alerts about itself have no shard, but wait to be over all the same.
+    await_safe(shard, [(alert.threshold_id, alert.series_id) for alert in alerts])
 
 
 @contextmanager
@@ -239,12 +226,10 @@ def _rows(alerts: Sequence[Alert]) -> Any:
 
 
 def _note(alerts: Sequence[Alert], kind: str, user: Any, text: str, now: datetime, *, unrouted: bool = False) -> None:
-    AlertEvent.objects.bulk_create(
-        AlertEvent(
-            alert_id=alert.pk, kind=kind, at=now, who=user, text=text, severity=alert.severity, unrouted=unrouted
-        )
-        for alert in alerts
-    )
+    rows = [(alert.pk, alert.severity) for alert in alerts]
+    with connection.cursor() as cursor:
+        columns = ([*column] for column in zip(*rows, strict=True))
+        cursor.execute(_NOTE, [kind, now, user and user.pk, text, unrouted, *columns])
 
 
 # --- why not --------------------------------------------------------------------------------------------------------

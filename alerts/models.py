@@ -53,13 +53,17 @@ class Alert(models.Model):
     detected_at = models.DateTimeField()
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="acknowledged_alerts"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="acknowledged_alerts",
+        db_index=False,
     )
     #: Event time of the reading that cleared it; wall clock where a person or a removed rule ended it.
     ended_at = models.DateTimeField(null=True)
     end_reason = models.CharField(max_length=100, default="", db_default="")
     assignee = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="assigned_alerts"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="assigned_alerts", db_index=False
     )
     flapping = models.BooleanField(default=False, db_default=False)
     #: Opened by an import or a backfill: recorded, never notified.
@@ -86,6 +90,20 @@ class Alert(models.Model):
                 condition=models.Q(state__in=["open", "acknowledged"]),
                 name="alert_inbox",
             ),
+            # Whatever is rare beside a million old ones has an index of its own, in the order of the lists.
+            models.Index(
+                fields=["-opened_at", "-id"],
+                condition=models.Q(state__in=["open", "acknowledged"]),
+                name="alert_live",
+            ),
+            models.Index(fields=["-opened_at", "-id"], condition=models.Q(state="resolved"), name="alert_resolved"),
+            models.Index(fields=["-opened_at", "-id"], condition=models.Q(flapping=True), name="alert_flapping"),
+            models.Index(fields=["-severity", "-opened_at", "-id"], name="alert_by_severity"),
+            models.Index(fields=["device_name"], name="alert_of_device_name"),
+            models.Index(
+                fields=["acknowledged_by"], condition=models.Q(acknowledged_by__isnull=False), name="alert_acknowledged"
+            ),
+            models.Index(fields=["assignee"], condition=models.Q(assignee__isnull=False), name="alert_assigned"),
             models.Index(fields=["threshold_id", "-opened_at"], name="alert_of_threshold"),
             models.Index(fields=["series_id", "-opened_at"], name="alert_of_series"),
         ]

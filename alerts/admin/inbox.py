@@ -27,7 +27,7 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return len(self.object_list.order_by().values_list("pk", flat=True)[: self.most])  # type: ignore[union-attr]
+        return int(self.object_list.order_by().values("pk")[: self.most].count())  # type: ignore[union-attr]
 
 
 class StateFilter(DropdownFilter):
@@ -104,6 +104,6 @@ class GroupFilter(DropdownFilter):
 
 def open_count(request: HttpRequest) -> str:
     """For the sidebar: how many nobody has acknowledged."""
-    found = Alert.objects.filter(state=Alert.State.OPEN).order_by().values_list("pk", flat=True)
-    count = len(found[: _MOST_IN_BADGE + 1])
+    found = Alert.objects.filter(state=Alert.State.OPEN).order_by().values("pk")
+    count = found[: _MOST_IN_BADGE + 1].count()
     return f"{_MOST_IN_BADGE}+" if count > _MOST_IN_BADGE else str(count)
