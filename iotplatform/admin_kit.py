@@ -77,6 +77,17 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Alerting",
+                "items": [
+                    _page("Alerts", "notifications", "alerts", "alert") | {"badge": "alerts.admin.inbox.open_count"},
+                    _page("Thresholds", "rule", "thresholds", "threshold"),
+                    _page("Silences", "notifications_off", "alerts", "silence"),
+                    _page("Routes", "alt_route", "alerts", "route"),
+                    _page("Channels", "campaign", "alerts", "channel"),
+                    _page("Messages", "outbox", "alerts", "message"),
+                ],
+            },
+            {
                 "title": "Access",
                 "collapsible": True,
                 "items": [
