@@ -13,10 +13,11 @@ from typing import Any
 from django.db import connection, transaction
 
 from telemetry.audit import audit
+from telemetry.models import Device
 from thresholds.document import columns, document, level_columns
 from thresholds.models import Level, Threshold
 
-__all__ = ["KIND", "Stale", "change", "create", "delete", "hold_edits", "switch", "thresholds"]
+__all__ = ["KIND", "Stale", "change", "create", "delete", "delete_with_device", "hold_edits", "switch", "thresholds"]
 
 #: What the audit calls them.
 KIND = "threshold"
@@ -110,6 +111,11 @@ def delete(threshold_ids: Iterable[int], user: Any) -> int:
         audit(KIND, threshold.pk, threshold.name, "deleted", user, document(threshold), None)
     Threshold.objects.filter(pk__in=ids).delete()
     return len(chosen)
+
+
+def delete_with_device(device: Device, user: Any) -> None:
+    """Thresholds of a device alone go with it, each with its entry in the audit."""
+    delete(Threshold.objects.filter(device=device).values_list("pk", flat=True), user)
 
 
 def _levels(checked: Mapping[str, Any]) -> list[dict[str, Any]]:

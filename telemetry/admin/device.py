@@ -208,11 +208,11 @@ class DeviceAdmin(ModelAdmin):
         return deletable, counts, set(), protected
 
     def delete_model(self, request: HttpRequest, obj: Device) -> None:
-        delete_device(obj)
+        delete_device(obj, request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
         for device in queryset:
-            delete_device(device)
+            delete_device(device, request.user)
 
 
 def _latest_of(series: Any) -> Any:

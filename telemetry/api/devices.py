@@ -90,7 +90,7 @@ class DeviceDetail(DeviceQueries, RetrieveUpdateDestroyAPIView):
         serializer.instance = self.with_state(serializer.save())
 
     def perform_destroy(self, instance: Device) -> None:
-        delete_device(instance)
+        delete_device(instance, self.request.user)
 
 
 def _known(queryset: QuerySet[Any], parameter: str, name: str) -> Any:

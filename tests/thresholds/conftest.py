@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 
+from telemetry.models import LogLayout, ShardPosition
 from tests.telemetry.api.conftest import Api, api_of
 
 EVERYTHING = ("view_threshold", "add_threshold", "change_threshold", "delete_threshold")
@@ -41,3 +42,11 @@ def person(name: str, *permissions: str, **flags: bool) -> User:
 def api(db: None) -> Api:
     """Somebody who may do everything with thresholds."""
     return api_of(person("ada", *EVERYTHING))
+
+
+@pytest.fixture
+def shards(db: None, settings: Any) -> None:
+    """What the first migration makes; a test that empties all tables may have run before."""
+    LogLayout.objects.get_or_create(id=1, defaults={"shards": settings.PLATFORM.shards})
+    for shard in range(LogLayout.objects.get().shards):
+        ShardPosition.objects.get_or_create(shard=shard)

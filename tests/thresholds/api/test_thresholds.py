@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from telemetry.groups import make_group
 from telemetry.models import AuditEntry, Device, DeviceType, MetricDefinition, Series
@@ -215,6 +216,17 @@ def test_deleting_an_overridden_threshold_frees_what_overrode_it(api: Api) -> No
     assert api.get(f"thresholds/{special}").body["overrides"] is None
     entry = AuditEntry.objects.get(object_id=special, action="changed")
     assert (entry.before["overrides"], entry.after["overrides"]) == (general, None)
+
+
+def test_thresholds_of_a_device_go_with_it_and_are_written_down(shards: None) -> None:
+    boss = api_of(User.objects.create_superuser("boss"))
+    Device.objects.create(name="pump-7")
+    own = boss.post("thresholds", hot(name="Own", scope={"device": "pump-7"})).body["id"]
+    boss.post("thresholds", hot(name="Everywhere", overrides=own))
+    assert boss.delete("devices/pump-7").status == 204
+    assert list(Threshold.objects.values_list("name", "overrides")) == [("Everywhere", None)]
+    entry = AuditEntry.objects.get(action="deleted")
+    assert (entry.object_id, entry.who_name, entry.before["scope"]) == (own, "boss", {"device": "pump-7"})
 
 
 @pytest.fixture
