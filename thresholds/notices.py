@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from thresholds.matching import MatchingSeries
-from thresholds.transitions import Extreme, Transition
+from thresholds.transitions import Extreme, Progress, Transition
 
 __all__ = ["PreviewAlert", "fold", "notices"]
 
@@ -35,11 +35,15 @@ class PreviewAlert:
     raised_at: list[int] = field(default_factory=list)
 
 
-def fold(series: MatchingSeries, transitions: Iterable[Transition], *, silent: bool) -> list[PreviewAlert]:
-    """The alerts that the transitions of one series make, in order. What ends silence tells how long it was."""
+def fold(series: MatchingSeries, steps: Iterable[Transition | Progress], *, silent: bool) -> list[PreviewAlert]:
+    """The alerts that the changes of one series make, in order. What ends silence tells how long it was."""
     alerts: list[PreviewAlert] = []
     extreme: Extreme | None = None
-    for change in transitions:
+    for change in steps:
+        if isinstance(change, Progress):
+            extreme = _further(extreme, change.extreme)
+            alerts[-1].extreme = alerts[-1].extreme if extreme is None else extreme.value
+            continue
         if change.kind == "opened":
             value = change.value if change.value is not None else 0.0
             alerts.append(PreviewAlert(series, change.at, change.severity, extreme=value))

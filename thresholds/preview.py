@@ -5,7 +5,6 @@ It begins at its start as if nothing had been before: what was breaching already
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,15 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from numpy.typing import NDArray
 from psycopg.errors import QueryCanceled
 
 from telemetry.query.columns import Columns, columns_of
+from thresholds.backtest import judge_in_parts
 from thresholds.document import columns, level_columns
-from thresholds.evaluate import judge_history
 from thresholds.matching import MatchingSeries, matching_series
 from thresholds.notices import PreviewAlert, fold, notices
 from thresholds.rule import Flapping, Rule, make_rule
@@ -109,13 +106,13 @@ def preview(rule: Rule, start: int, end: int, now: int) -> Preview:
     or Busy.
     """
     with _one_at_a_time():
-        clock = _Clock()
+        clock = Clock()
         matching = matching_series(rule, MAX_SERIES)
         result = Preview(start, end, matching=matching.total)
         alerts: list[PreviewAlert] = []
         for series in matching.series:
             found = _read(series, result, clock)
-            alerts += judged_alerts(rule, series, found, min(end, now))
+            alerts += judged_alerts(rule, series, found, min(end, now), clock)
             result.readings += len(found.times)
             result.judged += 1
         alerts.sort(key=lambda alert: (alert.opened_at, alert.series.id))
@@ -124,14 +121,14 @@ def preview(rule: Rule, start: int, end: int, now: int) -> Preview:
     return result
 
 
-def judged_alerts(rule: Rule, series: MatchingSeries, found: Columns, until: int) -> list[PreviewAlert]:
-    """What one series' readings would have opened, in order."""
-    transitions = judge_history(
-        rule, series.id, found.times, found.values, series.expected_interval, flapping=flapping(), until=until
+def judged_alerts(rule: Rule, series: MatchingSeries, found: Columns, until: int, clock: Clock) -> list[PreviewAlert]:
+    """What one series' readings would have opened, in order. Raises TooExpensive."""
+    steps = judge_in_parts(
+        rule, found.times, found.values, series.expected_interval, flapping(), until, check=clock.left
     )
-    alerts = fold(series, transitions, silent=rule.condition == "silent")
-    if alerts and alerts[-1].ended_at is None:
-        _take_the_rest(rule, alerts[-1], transitions[-1].at, found, until)
+    alerts = fold(series, steps, silent=rule.condition == "silent")
+    if alerts and alerts[-1].ended_at is None and rule.condition == "silent":
+        alerts[-1].extreme = (until - int(found.times[-1])) / 1e6
     return alerts
 
 
@@ -140,44 +137,7 @@ def flapping() -> Flapping:
     return Flapping(settings.PLATFORM.alert_flapping_openings, round(settings.PLATFORM.alert_flapping_minutes * 60e6))
 
 
-def _take_the_rest(rule: Rule, alert: PreviewAlert, last: int, found: Columns, until: int) -> None:
-    """Readings after its last change, which no transition tells of, may be further from what is safe."""
-    if rule.condition == "silent":
-        alert.extreme = (until - int(found.times[-1])) / 1e6
-        return
-    after = int(np.searchsorted(found.times, last, "right"))
-    values = found.values[after:]
-    if rule.condition == "rate_above":
-        values = np.abs(np.diff(found.values[after - 1 :])) / np.diff(found.times[after - 1 :]) * 1e6
-    if rule.sense == "latest":
-        values = values[_breaching(rule, values)]
-    if len(values):
-        alert.extreme = _furthest(rule, np.append(values, alert.extreme))
-
-
-def _furthest(rule: Rule, values: NDArray[np.float64]) -> float:
-    """The last of ``values`` is the furthest one so far. One that does not breach lies nearer than one that did."""
-    match rule.sense:
-        case "high":
-            return float(values.max())
-        case "low":
-            return float(values.min())
-        case "far":
-            return float(values[np.abs(values - rule.middle).argmax()])
-    return float(values[-2])
-
-
-def _breaching(rule: Rule, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of conditions on which no value is further than another."""
-    if rule.condition == "inside":
-        level = rule.levels[0]
-        high = math.inf if level.trigger_high is None else level.trigger_high
-        return (values >= level.trigger) & (values <= high)
-    triggers = [level.trigger for level in rule.levels]
-    return np.isin(values, triggers) if rule.condition == "equal" else ~np.isin(values, triggers)
-
-
-class _Clock:
+class Clock:
     """How long a preview may still take."""
 
     def __init__(self) -> None:
@@ -191,7 +151,7 @@ class _Clock:
         return left
 
 
-def _read(series: MatchingSeries, result: Preview, clock: _Clock) -> Columns:
+def _read(series: MatchingSeries, result: Preview, clock: Clock) -> Columns:
     left = MAX_READINGS - result.readings
     try:
         with transaction.atomic(), connection.cursor() as cursor:

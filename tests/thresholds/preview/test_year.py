@@ -29,7 +29,8 @@ def year(platform_db: None, api: Api) -> Series:
         Coverage(engine_in_use(cursor), 7).ensure(cursor, begin + np.arange(0, YEAR, 1440) * 60_000_000)
         cursor.execute(
             f"INSERT INTO {TABLE} (time, series_id, value) SELECT %s + number * interval '1 min', %s, "
-            f"20 + 10 * sin(number / 500.0) + (number * 7919::bigint %% 1000) / 1000.0 FROM generate_series(0, {YEAR - 1}) AS number",
+            "20 + 10 * sin(number / 500.0) + (number * 7919::bigint %% 1000) / 1000.0 "
+            f"FROM generate_series(0, {YEAR - 1}) AS number",
             [BEGIN, series.pk],
         )
         cursor.execute(f"ANALYZE {TABLE}")
@@ -40,7 +41,7 @@ def year(platform_db: None, api: Api) -> Series:
 def test_a_year_of_minutes_takes_less_than_two_seconds(api: Api, year: Series) -> None:
     rules = [
         hot(levels=[level(28, 25, "warning"), level(30, 27, "critical")], **{"for": 300}),
-        hot(condition="rate_above", levels=[level(0.01)]),
+        hot(condition="rate_above", levels=[level(0.0156)]),
         hot(condition="outside", levels=[level([12, 28], [14, 26])], clear_for=600),
     ]
     for rule in rules:
