@@ -17,6 +17,7 @@ import django
 django.setup()
 
 from iotplatform.web import application
+from telemetry.intake import heartbeat
 
 __all__ = ["application"]
 
@@ -24,3 +25,6 @@ __all__ = ["application"]
 # none of them in cycles: with the usual thresholds the collector would walk everything several times in each.
 gc.freeze()
 gc.set_threshold(50_000, 20, 20)
+
+# From now on devices can be heard; while nobody says so, their silence does not count.
+heartbeat.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -52,14 +51,12 @@ class ShardJudging:
         judge: Judge,
         config: Config,
         on_unjudged: OnUnjudged | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._shard = shard
         self._log = log
         self._judge = judge
         self._config = config
         self._on_unjudged = on_unjudged
-        self._clock = clock
 
     def chunk(
         self,

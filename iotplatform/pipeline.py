@@ -74,7 +74,8 @@ class _Memory:
 class ShardDrain:
     """Drains one shard in one process. Another process may do so at any time: the position's row decides.
 
-    Not thread-safe. ``connect`` makes a connection in autocommit mode; ``clock`` is monotonic, in seconds.
+    Not thread-safe. ``connect`` makes a connection in autocommit mode; ``clock`` is monotonic, ``wall`` the wall clock,
+    both in seconds.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ShardDrain:
         config: Config,
         connect: Callable[[], Connection],
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         on_unjudged: OnUnjudged | None = None,
     ) -> None:
         self.shard = shard
@@ -94,6 +96,7 @@ class ShardDrain:
         self._config = config
         self._connect = connect
         self._clock = clock
+        self._wall = wall
         self._connection: Connection | None = None
         self._coverage: Coverage | None = None
         self._copy = True
@@ -118,7 +121,7 @@ class ShardDrain:
     def _drain(self, connection: Connection) -> Drained:
         started = self._clock()
         position = self._memory.position if self._memory else positions.look(connection, self.shard)
-        read_at = int(time.time() * 1e6)
+        read_at = int(self._wall() * 1e6)
         reading = self._log.read(self.shard, position.stored, self._config.drain_max_rows * _BYTES_A_READING)
         if positions.log_was_replaced(position, reading):
             return self._start_over(connection, position, reading)

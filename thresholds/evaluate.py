@@ -314,7 +314,8 @@ def _note_steady(
 def _furthest(
     compared: _Compared, starts: NDArray[np.intp], lengths: NDArray[np.intp], compiled: Compiled
 ) -> NDArray[np.intp]:
-    """Of each pair the place of its breaching reading furthest from what is safe."""
+    """Of each pair the place of its breaching reading furthest from what is safe: the first of several, the last where
+    none is further than another. 0 where none breaches."""
     distance = compiled.sign[compared.rule] * compared.compared
     far = compiled.far[compared.rule]
     if far.any():
@@ -322,7 +323,10 @@ def _furthest(
     distance = np.where(compared.breach != 0, distance, -np.inf)
     best = np.repeat(np.maximum.reduceat(distance, starts), lengths) == distance
     best &= compared.breach != 0
-    return np.maximum.reduceat(np.where(best, np.arange(len(best)), 0), starts)
+    first = np.minimum.reduceat(np.where(best, np.arange(len(best)), len(best)), starts)
+    last = np.maximum.reduceat(np.where(best, np.arange(len(best)), 0), starts)
+    rules = compared.rule[starts]
+    return np.where((compiled.sign[rules] == 0) & ~compiled.far[rules], last, np.minimum(first, last))
 
 
 def _run_machines(

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import psycopg
 from django.conf import settings
 
 from alerts.models import Alert
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
+from iotplatform.pipeline import ShardDrain
+from telemetry.intake import heartbeat
 from telemetry.intake.batch import Batch
 from telemetry.log.entries import Append
 from telemetry.log.payload import Payload
 from telemetry.log.redis_streams import RedisLog
 from telemetry.models import Device, LogLayout, Series
 from tests.builders import make_device
-from tests.iotplatform.pipeline.parts import register_segment
+from tests.iotplatform.pipeline.parts import drain_to_end, register_segment, test_connection
 from thresholds.judge import ThresholdJudge
 from thresholds.models import Level, Severity, Threshold
 
@@ -45,12 +49,64 @@ def new_log() -> RedisLog:
     return RedisLog(settings.SERVERS["redis_url"], 3.0, on_segment=register_segment)
 
 
-def new_judge(**options: Any) -> ThresholdJudge:
-    """The judge of a worker that has just started."""
-    judge = threshold_judge(new_log(), config)
-    for name, value in options.items():
-        setattr(judge, f"_{name}", value)
-    return judge
+@dataclass
+class Wall:
+    """Both clocks of a worker, set by hand: seconds since 1970."""
+
+    now: float = NOON / 1e6
+
+    def __call__(self) -> float:
+        return self.now
+
+    def alive(self, seconds: float) -> None:
+        """So much time goes by, and intake is up all the while."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.now + 4)
+            heartbeat.beat(new_log(), int(self.now * 1e6))
+
+
+@dataclass
+class Worker:
+    """A process that drains one shard, as it is when it has just started."""
+
+    drain: ShardDrain
+    judge: ThresholdJudge
+
+    @classmethod
+    def start(
+        cls,
+        shard: int,
+        wall: Callable[[], float] | None = None,
+        kind: type[psycopg.Connection[Any]] = psycopg.Connection,
+        on_unjudged: Any = None,
+        **changes: Any,
+    ) -> Worker:
+        """``wall``: its clocks; ``changes`` are of the configuration."""
+        log, changed = new_log(), replace(config, **changes)
+        judge = threshold_judge(log, changed)
+        clocks: dict[str, Any] = {}
+        if wall is not None:
+            judge._clock = judge._monotonic = wall
+            clocks = {"wall": wall, "clock": wall}
+        connect = lambda: test_connection(kind)  # noqa: E731
+        return cls(ShardDrain(shard, log, judge, changed, connect, on_unjudged=on_unjudged, **clocks), judge)
+
+    def work(self) -> int:
+        """Drain until nothing waits, and look once more; answers how many readings were taken."""
+        taken = drain_to_end(self.drain)
+        self.drain.drain()
+        return taken
+
+
+@contextmanager
+def worker(shard: int, *arguments: Any, **options: Any) -> Iterator[Worker]:
+    """A worker, hung up at the end."""
+    started = Worker.start(shard, *arguments, **options)
+    try:
+        yield started
+    finally:
+        started.drain.close()
 
 
 @dataclass

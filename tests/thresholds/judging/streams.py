@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from dataclasses import replace as dataclass_replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,8 @@ from thresholds.transitions import Ended, Extreme, Progress, Transition
 START = 1_795_000_000_000_000
 SECOND = 1_000_000
 METRICS = {1: "a", 2: "a", 3: "b"}
-WITHIN = 60 * SECOND
-OPENINGS = 3
+WITHIN = 20 * SECOND
+OPENINGS = 2
 FLAPPING = Flapping(OPENINGS, WITHIN)
 _VALUES = [0.0, 10.0, 20.0, 30.0, 40.0]
 _AROUND = [near for value in _VALUES for near in (value, math.nextafter(value, -1e9), math.nextafter(value, 1e9))]
@@ -51,17 +53,24 @@ class Change:
     places: tuple[Place, ...]
 
 
-@st.composite
-def levels(draw: Any, condition: str) -> list[dict[str, Any]]:
-    severities = sorted(draw(st.sets(st.integers(1, 4), min_size=1, max_size=3)))
+CONDITIONS = ["above", "at_or_above", "below", "at_or_below", "equal", "not_equal", "outside", "inside", "rate_above"]
+SCHEDULES = [
+    {"zone": "UTC", "windows": [{"days": ["mon", "wed"], "start": "00:00", "end": "24:00"}]},
+    # START is Wednesday, 2026-11-18, 11:06:40 UTC.
+    {"zone": "Europe/Berlin", "windows": [{"days": ["wed"], "start": "12:00", "end": "12:08"}]},
+    {"zone": "America/New_York", "windows": [{"days": ["tue"], "start": "22:00", "end": "06:08"}]},
+]
+
+
+def make_levels(random: Random, condition: str) -> list[dict[str, Any]]:
     found = []
-    for severity in severities:
-        low = draw(st.sampled_from(_VALUES))
+    for severity in sorted(random.sample([1, 2, 3, 4], random.choice([1, 1, 2, 3]))):
+        low = random.choice(_VALUES)
         level: dict[str, Any] = {"severity": severity, "trigger": low}
         if condition in ("outside", "inside"):
-            level["trigger_high"] = low + draw(st.sampled_from([10.0, 20.0]))
-        if draw(st.booleans()):
-            level |= _clear(condition, level, draw(st.sampled_from([0.0, 5.0, 10.0])))
+            level["trigger_high"] = low + random.choice([0.0, 10.0, 20.0])
+        if random.random() < 0.6:
+            level |= _clear(condition, level, random.choice([0.0, 5.0, 10.0]))
         found.append(level)
     return found
 
@@ -79,84 +88,80 @@ def _clear(condition: str, level: dict[str, Any], by: float) -> dict[str, float]
     return {"clear": low - by, "clear_high": high + by}
 
 
-CONDITIONS = ["above", "at_or_above", "below", "at_or_below", "equal", "not_equal", "outside", "inside", "rate_above"]
-SCHEDULES = [
-    {"zone": "UTC", "windows": [{"days": ["mon", "wed"], "start": "00:00", "end": "24:00"}]},
-    # START is Wednesday, 2026-11-18, 11:06:40 UTC.
-    {"zone": "Europe/Berlin", "windows": [{"days": ["wed"], "start": "12:00", "end": "12:08"}]},
-    {"zone": "America/New_York", "windows": [{"days": ["tue"], "start": "22:00", "end": "06:07"}]},
-]
-
-
-@st.composite
-def rules(draw: Any, threshold_id: int) -> Rule:
-    condition = draw(st.sampled_from(CONDITIONS))
-    scopes: list[dict[str, int]] = [{}, {"device_id": 1}, {"device_id": 2}, {"device_type_id": 7}, {"group_id": 5}]
+def make_one_rule(random: Random, threshold_id: int) -> Rule:
+    condition = random.choice(CONDITIONS)
+    scopes: list[dict[str, int]] = [{}] * 6 + [{"device_id": 1}, {"device_id": 2}]
+    scopes += [{"device_type_id": 7}, {"group_id": 5}, {"group_id": 6}]
     return make_rule(
         threshold_id=threshold_id,
-        metric=draw(st.sampled_from(["a", "a", "b"])),
+        metric=random.choice(["a"] * 6 + ["b"]),
         condition=condition,
-        levels=draw(levels(condition)),
-        for_seconds=draw(st.sampled_from([0, 0, 3, 7.5])),
-        consecutive=draw(st.sampled_from([1, 1, 2, 3])),
-        clear_for_seconds=draw(st.sampled_from([0, 0, 2, 5])),
-        max_gap_seconds=draw(st.sampled_from([None, None, 4, 10])),
-        gap_policy=draw(st.sampled_from(["reset", "reset", "hold"])),
-        schedule=draw(st.sampled_from([None, None, None, *SCHEDULES])),
-        overrides_id=draw(st.sampled_from([None, None, *range(1, threshold_id)])),
-        **draw(st.sampled_from(scopes)),
+        levels=make_levels(random, condition),
+        for_seconds=random.choice([0, 0, 2, 3, 7.5]),
+        consecutive=random.choice([1, 1, 1, 2, 3]),
+        clear_for_seconds=random.choice([0, 0, 2, 5]),
+        max_gap_seconds=random.choice([None, None, 2, 4]),
+        gap_policy=random.choice(["reset", "reset", "hold"]),
+        schedule=random.choice([None] * 6 + SCHEDULES),
+        overrides_id=random.choice([None] * 4 + list(range(1, threshold_id))),
+        **random.choice(scopes),
     )
 
 
-@st.composite
-def rule_sets(draw: Any) -> tuple[Rule, ...]:
-    return tuple(draw(rules(number)) for number in sorted(draw(st.sets(st.integers(1, 4), max_size=3))))
+def make_change(random: Random, before: Change | None = None) -> Change:
+    """Other rules, other places, or both; some rules keep their id and change what they say."""
+    rules = tuple(make_one_rule(random, number) for number in range(1, random.choice([2, 2, 3, 4])))
+    if before is not None and random.random() < 0.6:
+        rules = tuple(_edited(random, rule) for rule in before.rules)
+    return Change(rules, make_places(random))
 
 
-@st.composite
-def placements(draw: Any) -> tuple[Place, ...]:
-    interval = st.sampled_from([None, None, 1.5, 2000.0])
+def _edited(random: Random, rule: Rule) -> Rule:
+    if random.random() < 0.5:
+        return rule
+    levels = [level for level in rule.levels if random.random() < 0.6] or [rule.levels[0]]
+    if random.random() < 0.3:
+        levels = [dataclass_replace(level, trigger=level.trigger + 10.0, clear=None) for level in levels]
+        if rule.condition in ("outside", "inside"):
+            levels = list(rule.levels)
+    return dataclass_replace(rule, levels=tuple(levels))
+
+
+def make_places(random: Random) -> tuple[Place, ...]:
     found = []
     for series, metric in METRICS.items():
-        if draw(st.integers(0, 9)):
-            group = draw(st.sampled_from([(), (5,), (6, 5)]))
-            kind, enabled = draw(st.sampled_from([None, 7])), draw(st.integers(0, 9)) > 0
-            found.append(Place(series, series, metric, kind, group, draw(interval), enabled))
+        if random.random() < 0.96:
+            group, kind = random.choice([(), (5,), (6, 5)]), random.choice([None, 7])
+            interval = random.choice([None, None, 1.0, 2000.0])
+            found.append(Place(series, series, metric, kind, group, interval, random.random() < 0.96))
     return tuple(found)
 
 
-@st.composite
-def streams(draw: Any) -> list[Read | Resolve | Change]:
-    """It begins with the rules."""
-    steps = draw(
-        st.lists(
-            st.one_of(
-                *[_moves] * 30,
-                st.builds(Resolve, st.integers(0, 3)),
-                st.builds(Change, rule_sets(), placements()),
-            ),
-            max_size=60,
-        )
-    )
-    stream: list[Any] = [Change(draw(rule_sets()), draw(placements()))]
-    clock = START
-    for step in steps:
-        if not isinstance(step, tuple):
-            stream.append(step)
-            continue
-        series, delta, value, judged, imported = step
-        clock = max(clock, clock + round(delta * SECOND))
-        stream.append(Read(series, clock if delta > 0 else clock + round(delta * SECOND), value, judged, imported))
+def make_stream(random: Random, most: int = 120) -> list[Read | Resolve | Change]:
+    """It begins with the rules. Readings keep near the limits for a while, then move on."""
+    change = make_change(random)
+    stream: list[Any] = [change]
+    clock = dict.fromkeys(METRICS, START)
+    hop = random.choice([0.1, 0.5, 0.9])
+    value = 0.0
+    for _ in range(random.randrange(most)):
+        kind = random.random()
+        if kind < 0.02:
+            change = make_change(random, change)
+            stream.append(change)
+        elif kind < 0.05:
+            stream.append(Resolve(random.randrange(4)))
+        else:
+            series = random.choice([1, 1, 1, 1, 2, 3])
+            delta = random.choice([1] * 12 + [0.5, 2, 2.000001, 3, 4, 4.000001, 10, 61, 0, -1, -2, -30])
+            at = clock[series] + round(delta * SECOND)
+            clock[series] = max(clock[series], at)
+            value = random.choice(_AROUND) if random.random() < hop else value
+            stream.append(Read(series, at, value, random.random() < 0.93, random.random() < 0.1))
     return stream
 
 
-_moves = st.tuples(
-    st.sampled_from(list(METRICS)),
-    st.sampled_from([0.5, 1, 1, 1, 2, 3, 4, 4.000001, 10, 70, -1, -3, 0]),
-    st.sampled_from(_AROUND),
-    st.sampled_from([True] * 7 + [False]),
-    st.sampled_from([False] * 7 + [True]),
-)
+streams = st.randoms(use_true_random=False).map(make_stream)
 
 
 @dataclass
