@@ -30,7 +30,7 @@ from telemetry.admin.ages import ago
 __all__ = ["AlertAdmin"]
 
 #: More at once would hold the page for too long; the rest stays selected by the filter.
-MAX_AT_ONCE = 10_000
+MAX_AT_ONCE = 5_000
 _BUSY = "are busy: their readings are being stored for longer than usual. Try again."
 
 

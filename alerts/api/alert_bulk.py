@@ -22,7 +22,7 @@ from telemetry.api.permissions import ChangePermission
 __all__ = ["BulkView"]
 
 #: More at once would hold a web thread for too long; `more` says that the filter matches others still.
-MAX_ALERTS = 10_000
+MAX_ALERTS = 5_000
 _ACTIONS = ("acknowledge", "assign", "comment", "resolve")
 _KNOWN = [parameter.name for parameter in FILTERS]
 
