@@ -70,8 +70,9 @@ class WebServer:
 
 
 @contextmanager
-def web_server() -> Iterator[WebServer]:
-    server = WebServer()
+def web_server(server: WebServer | None = None) -> Iterator[Any]:
+    """Any WebServer, or this one, made by the caller."""
+    server = server or WebServer()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -23,9 +23,11 @@ _SOON_SECONDS = 15.0
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[LivePlatform]:
-    with tempfile.TemporaryDirectory(prefix="iot-alerts-", dir="/tmp") as folder:
-        with LivePlatform(Path(folder) / "run", **SETTINGS) as running:
-            yield running
+    with (
+        tempfile.TemporaryDirectory(prefix="iot-alerts-", dir="/tmp") as folder,
+        LivePlatform(Path(folder) / "run", **SETTINGS) as running,
+    ):
+        yield running
 
 
 @pytest.fixture(scope="module")
