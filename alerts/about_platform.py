@@ -6,13 +6,16 @@ Each kind of trouble has a number of its own for each thing that it may befall, 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
+import psycopg
+from django.db import connection as django_connection
 from django.db import transaction
-from django.db.models import F, Value
-from django.db.models.functions import Greatest
+from django.db.models import F
 from django.utils import timezone
 
 from alerts.models import Alert, AlertEvent
@@ -20,11 +23,27 @@ from alerts.wording import span
 from telemetry.models import ShardPosition
 from thresholds.models import PairState, Severity
 
-__all__ = ["PLATFORM", "Trouble", "check", "over", "report"]
+__all__ = ["PLATFORM", "Trouble", "check", "left_unjudged", "over", "report"]
+
+Connection = psycopg.Connection[Any]
 
 #: The name of the device that such alerts are about.
 PLATFORM = "the platform"
 _PLACES = 100_000
+
+_ADD = """
+UPDATE alerts_alert SET readings = readings + 1, value_at = greatest(value_at, %s)
+WHERE threshold_id = 0 AND series_id = %s AND state IN ('open', 'acknowledged')
+"""
+_IS_WAITING = "SELECT 1 FROM thresholds_pairstate WHERE threshold_id = 0 AND series_id = %s AND waiting"
+_OPEN = """
+INSERT INTO alerts_alert (threshold_id, threshold_name, series_id, device_id, device_name, metric, state, severity,
+    highest_severity, readings, value_at, opened_at, detected_at, caught_up, evidence, rule)
+VALUES (0, %s, %s, 0, %s, %s, 'open', %s, %s, 1, %s, %s, %s, true, %s::jsonb, '{}') ON CONFLICT DO NOTHING RETURNING id
+"""
+_NOTE = """
+INSERT INTO alerts_alertevent (alert_id, kind, at, severity, text, unrouted) VALUES (%s, 'opened', %s, %s, %s, true)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,48 +67,35 @@ class Trouble(Enum):
         return -(self.value.number * _PLACES + place + 1)
 
 
-@transaction.atomic
-def report(trouble: Trouble, place: int, text: str, now: datetime | None = None) -> Alert | None:
-    """There is trouble: open an alert of it, or add to the one that is live. ``text`` says what to do, to people.
+def report(connection: Connection, trouble: Trouble, place: int, text: str, now: datetime | None = None) -> int | None:
+    """There is trouble: open an alert of it, or add to the one that is live, in the transaction that is open on the
+    connection. ``text`` says what to do, to people.
 
-    Answers the alert that was opened; None where one is live already, or was resolved by hand and the trouble has not
-    been over since.
+    Answers the id of the alert that was opened; None where one is live already, or was resolved by hand and the trouble
+    has not been over since.
     """
     now = now or timezone.now()
-    series = trouble.series(place)
-    live = Alert.objects.filter(threshold_id=0, series_id=series, state__in=Alert.LIVE)
-    if live.update(readings=F("readings") + 1, value_at=Greatest(F("value_at"), Value(now))):
+    kind, series = trouble.value, trouble.series(place)
+    if connection.execute(_ADD, [now, series]).rowcount:
         return None
-    kind = trouble.value
-    if kind.lasting and PairState.objects.filter(threshold_id=0, series_id=series, waiting=True).exists():
+    if kind.lasting and connection.execute(_IS_WAITING, [series]).fetchone():
         return None
-    # Two processes may find it at once: the second insert does nothing.
-    Alert.objects.bulk_create(
-        [
-            Alert(
-                threshold_id=0,
-                threshold_name=kind.name,
-                series_id=series,
-                device_id=0,
-                device_name=PLATFORM,
-                metric=kind.metric.format(place),
-                severity=kind.severity,
-                highest_severity=kind.severity,
-                readings=1,
-                value_at=now,
-                opened_at=now,
-                detected_at=now,
-                caught_up=True,
-                evidence={"text": text},
-            )
-        ],
-        ignore_conflicts=True,
+    named = [kind.name, series, PLATFORM, kind.metric.format(place), kind.severity, kind.severity]
+    opened = connection.execute(_OPEN, [*named, now, now, now, json.dumps({"text": text})]).fetchone()
+    if opened is None:  # another process found it at the same moment
+        return None
+    connection.execute(_NOTE, [opened[0], now, kind.severity, text])
+    return int(opened[0])
+
+
+def left_unjudged(connection: Connection, shard: int, readings: int) -> None:
+    """About so many readings of a shard will never be judged: for the drain that gives them up, in its transaction."""
+    text = (
+        f"Judging of shard {shard} failed for so long that about {readings:,} stored readings will never be judged: alerts "
+        "that they would have opened are missing. The worker's log says why (judging_failed). Resolve this once you have "
+        "seen to it."
     )
-    alert = Alert.objects.get(threshold_id=0, series_id=series, state__in=Alert.LIVE)
-    if alert.timeline.exists():
-        return None
-    _note(alert, AlertEvent.Kind.OPENED, text, now)
-    return alert
+    report(connection, Trouble.RANGE_UNJUDGED, shard, text)
 
 
 @transaction.atomic
@@ -104,7 +110,14 @@ def over(trouble: Trouble, place: int, now: datetime | None = None) -> bool:
         return False
     alert.state, alert.ended_at = Alert.State.CLEARED, now
     alert.save(update_fields=["state", "ended_at"])
-    _note(alert, AlertEvent.Kind.CLEARED, f"Cleared: it is over after {span(alert.opened_at, now)}.", now)
+    AlertEvent.objects.create(
+        alert=alert,
+        kind=AlertEvent.Kind.CLEARED,
+        at=now,
+        text=f"Cleared: it is over after {span(alert.opened_at, now)}.",
+        severity=alert.severity,
+        unrouted=True,
+    )
     return True
 
 
@@ -122,7 +135,7 @@ def check(now: datetime | None = None) -> None:
     }
     for shard in ShardPosition.objects.values_list("shard", flat=True):
         if shard in behind:
-            report(
+            _report(
                 Trouble.JUDGING_BEHIND,
                 shard,
                 f"Readings of shard {shard} are stored but not judged ({behind[shard]:,} bytes of the log wait): "
@@ -134,5 +147,7 @@ def check(now: datetime | None = None) -> None:
             over(Trouble.JUDGING_BEHIND, shard, now)
 
 
-def _note(alert: Alert, kind: str, text: str, now: datetime) -> None:
-    AlertEvent.objects.create(alert=alert, kind=kind, at=now, text=text, severity=alert.severity, unrouted=True)
+@transaction.atomic
+def _report(trouble: Trouble, shard: int, text: str, now: datetime | None) -> None:
+    django_connection.ensure_connection()
+    report(django_connection.connection, trouble, shard, text, now)

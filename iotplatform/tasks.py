@@ -50,7 +50,10 @@ def _shard_drain(shard: int) -> ShardDrain:
     if not hasattr(_local, "drains"):
         _local.drains = {}
     if shard not in _local.drains:
-        _local.drains[shard] = ShardDrain(shard, _log(), _judge(), config, lambda: connect(autocommit=True))
+        _local.drains[shard] = ShardDrain(
+            *(shard, _log(), _judge(), config, lambda: connect(autocommit=True)),
+            on_unjudged=about_platform.left_unjudged,
+        )
     return _local.drains[shard]  # type: ignore[no-any-return]
 
 

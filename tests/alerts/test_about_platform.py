@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 
 from alerts import actions
-from alerts.about_platform import Trouble, check, over, report
+from alerts.about_platform import Trouble, check, left_unjudged, over, report
 from alerts.explain import explain
 from alerts.models import Alert
+from telemetry.database import connect
 from telemetry.models import ShardPosition
 from tests.alerts.changes import timeline
 from tests.alerts.operators import operator, operator_api
@@ -61,18 +62,26 @@ def test_one_that_was_resolved_comes_back_only_after_it_was_over() -> None:
 
 
 def test_what_happens_once_is_told_each_time_until_a_person_resolves_it() -> None:
-    for _ in range(2):
-        alert = report(Trouble.RANGE_UNJUDGED, 0, "Readings from 1-0 to 5-0 were left unjudged.")
-        assert alert is not None
-        assert report(Trouble.RANGE_UNJUDGED, 0, "More of them.") is None
+    for times in range(2):
+        with connect(autocommit=True) as drain:
+            for _ in range(3):
+                with drain.transaction():
+                    left_unjudged(drain, 1, 4200)
         check()
+        alert = Alert.objects.latest("id")
+        assert (alert.state, alert.readings, timeline(alert)) == ("open", 3, ["opened"])
+        assert "about 4,200 stored readings" in explain(alert).text
         assert actions.resolve([alert.pk], operator()).changed
-    assert Alert.objects.count() == 2
+        assert Alert.objects.count() == times + 1
 
 
 def test_two_processes_that_find_it_at_once_open_one_alert() -> None:
+    def find(place: int) -> int | None:
+        with connect(autocommit=True) as connection, connection.transaction():
+            return report(connection, Trouble.JUDGING_BEHIND, place, "It lags.")
+
     for place in range(5):
-        opened = at_once(*[lambda: report(Trouble.JUDGING_BEHIND, place, "It lags.")] * 4)  # noqa: B023
+        opened = at_once(*[lambda: find(place)] * 4)  # noqa: B023
         assert sum(alert is not None for alert in opened) == 1
         assert timeline(Alert.objects.latest("id")) == ["opened"]
 
