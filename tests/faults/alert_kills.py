@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.alerts.receivers import web_server
@@ -15,12 +15,27 @@ from tests.live import LivePlatform
 
 __all__ = ["kill_while_alerting", "platform_with_receiver"]
 
-_DELIVERY_SECONDS = 30.0
-#: Who is killed in turn; "mid-delivery": while a receiver has a message and has not answered yet.
+_MOMENT_SECONDS = 30.0
+#: Who is killed in turn, and when: at a random moment; while drains are between what they stored and their COMMIT; or
+#: while a receiver has a message and has not answered yet.
 _TURNS = (
-    *(("drain1", ""), ("worker", "mid-delivery"), ("postgres", ""), ("drain2", ""), ("log", "")),
-    *(("postgres", "mid-delivery"), ("drain1", ""), ("worker", ""), ("drain2", ""), ("log", "mid-delivery")),
+    ("drain1", "mid-drain"),
+    ("worker", "mid-delivery"),
+    ("postgres", "mid-drain"),
+    ("log", ""),
+    ("drain2", ""),
+    ("postgres", "mid-delivery"),
+    ("drain2", "mid-drain"),
+    ("worker", ""),
+    ("drain1", ""),
+    ("log", "mid-delivery"),
 )
+_LOCK = "LOCK TABLE alerts_alertevent IN SHARE ROW EXCLUSIVE MODE"
+#: Drains that have stored and judged, and are about to write what happened to alerts.
+_HELD = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE NOT l.granted AND l.relation = 'alerts_alertevent'::regclass AND a.query LIKE '%INSERT INTO alerts_alertevent%event_time%'
+"""
 
 
 @contextmanager
@@ -42,11 +57,9 @@ def kill_while_alerting(platform: LivePlatform, inbox: Inbox, rounds: int, seed:
         for number in range(rounds):
             load.wait_for_accepted(chance.randint(10, 80))
             name, when = _TURNS[number % len(_TURNS)]
-            if when:
-                _mid_delivery(load, inbox, lambda name=name: platform.kill(name))
-                interrupted += name != "log"  # which a delivery does without
-            else:
+            with _moment(when, platform, inbox):
                 platform.kill(name)
+            interrupted += when == "mid-delivery" and name != "log"  # which a delivery does without
             platform.restart(name)
             if name in ("worker", "postgres"):
                 load.let_leases_run_out()
@@ -57,8 +70,30 @@ def kill_while_alerting(platform: LivePlatform, inbox: Inbox, rounds: int, seed:
     return outcome
 
 
-def _mid_delivery(load: AlertLoad, inbox: Inbox, kill: Callable[[], None]) -> None:
+def _moment(when: str, platform: LivePlatform, inbox: Inbox) -> AbstractContextManager[None]:
+    match when:
+        case "mid-drain":
+            return _mid_drain(platform)
+        case "mid-delivery":
+            return _mid_delivery(platform, inbox)
+    return nullcontext()
+
+
+@contextmanager
+def _mid_drain(platform: LivePlatform) -> Iterator[None]:
+    with platform.database() as holder, platform.database() as watcher:
+        holder.autocommit = False
+        holder.execute(_LOCK)
+        drains = [name for name in platform.running if name.startswith("drain")]
+        platform.wait_until(
+            lambda: watcher.execute(_HELD).fetchone() == (len(drains),), _MOMENT_SECONDS, "drains in the middle"
+        )
+        yield
+        holder.close()
+
+
+@contextmanager
+def _mid_delivery(platform: LivePlatform, inbox: Inbox) -> Iterator[None]:
     with inbox.holding() as arrived:
-        if not arrived.wait(_DELIVERY_SECONDS):
-            load.ledger.broken(f"no message within {_DELIVERY_SECONDS:.0f} s")
-        kill()
+        platform.wait_until(arrived.is_set, _MOMENT_SECONDS, "a message under way")
+        yield

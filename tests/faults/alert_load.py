@@ -26,9 +26,9 @@ from thresholds.rule import Flapping
 __all__ = ["FLAPPING", "AlertLoad", "AlertOutcome"]
 
 #: ALERT_FLAPPING_OPENINGS and ALERT_FLAPPING_MINUTES, as the platform is to be started.
-FLAPPING = Flapping(5, 60_000_000)
+FLAPPING = Flapping(3, 60_000_000)
 _SENDERS = 4
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.06
 _LOOK_SECONDS = 0.1
 _SETTLE_SECONDS = 120.0
 _JOIN_SECONDS = 30.0
