@@ -111,6 +111,8 @@ def change_table(found: list[Change]) -> SafeString:
 def _value(value: Any) -> str:
     if value is None or value == "":
         return "–"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -28,14 +28,14 @@ def applying(device: Device) -> SafeString | None:
     units = MetricUnits(row.metric for row in rows)
     lines = format_html_join(
         "",
-        '<li><a class="underline" href="{}">{}</a><br>{}</li>',
+        '<li class="mb-4"><a class="font-semibold underline" href="{}">{}</a><br>{}</li>',
         (
             (reverse("admin:thresholds_threshold_change", args=[row.pk]), row.name, meaning_of(row, units.of(row)))
             for row in rows[:_SHOWN]
         ),
     )
     more = f"And {found.count() - _SHOWN} more." if len(rows) > _SHOWN else ""
-    return format_html('<ul class="thresholds-list">{}</ul>{}', lines, more)
+    return format_html("<ul>{}</ul>{}", lines, more)
 
 
 def late(device: Device) -> SafeString | None:

@@ -218,13 +218,14 @@ def late_table(rows: list[Late], *, by_device: bool) -> SafeString:
     now: datetime = timezone.now()
     cells = format_html_join(
         "",
-        "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+        '<tr><td class="pr-4 py-1">{}</td><td class="pr-4 py-1">{}</td><td class="py-1">{}</td></tr>',
         ((row.device if by_device else row.threshold, f"{row.count:,}", ago(row.newest, now) or "") for row in rows),
     )
     head = "Device" if by_device else "Threshold"
     return format_html(
-        '<p>They came after newer readings of their series, so they opened nothing.</p><table class="thresholds-table">'
-        "<thead><tr><th>{}</th><th>Readings</th><th>Newest measured</th></tr></thead><tbody>{}</tbody></table>",
+        '<p class="mb-2">They came after newer readings of their series, so they opened nothing.</p><table class="text-left">'
+        '<thead><tr><th class="pr-4">{}</th><th class="pr-4">Readings</th><th>Newest measured</th></tr></thead>'
+        "<tbody>{}</tbody></table>",
         head,
         cells,
     )

@@ -121,6 +121,11 @@ document.addEventListener("DOMContentLoaded", () => {
       preview(link.dataset.series);
     });
   }
-  for (const folded of form.querySelectorAll("details:has(.errors, .errorlist)")) folded.open = true;
+  // What says something is not folded away, and what is wrong neither.
+  for (const folded of form.querySelectorAll("details")) {
+    const told = [...folded.querySelectorAll("input:not([type=hidden]), textarea, select")];
+    const says = told.some((each) => each.value && each.name !== "schedule_zone" && each.value !== NOT_SILENT[each.name]);
+    folded.open ||= says || folded.querySelector(".errors, .errorlist") !== null;
+  }
   arrange();
 });
