@@ -152,8 +152,8 @@ def _worth_telling(event: Event, subject: Subject, decisions: Decisions, flappin
             decisions.suppress(subject, reason, text)
         return False
     if event.kind == _Kind.OPENED:
-        # The notice that it flaps tells of this opening too.
-        return subject.alert_id not in flapping
+        # The notice that it flaps tells of this opening too; it may come with the next batch.
+        return not subject.flapping and subject.alert_id not in flapping
     if event.kind == _Kind.RAISED:
         return event.news and subject.live and not subject.flapping
     return True
