@@ -6,49 +6,74 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('alerts', '0004_alert_storage'),
+        ("alerts", "0004_alert_storage"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='alert',
-            name='acknowledged_by',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='acknowledged_alerts', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="acknowledged_by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="acknowledged_alerts",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AlterField(
-            model_name='alert',
-            name='assignee',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assigned_alerts', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="assignee",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="assigned_alerts",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('state__in', ['open', 'acknowledged'])), fields=['-opened_at', '-id'], name='alert_live'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("state__in", ["open", "acknowledged"])),
+                fields=["-opened_at", "-id"],
+                name="alert_live",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('state', 'resolved')), fields=['-opened_at', '-id'], name='alert_resolved'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("state", "resolved")), fields=["-opened_at", "-id"], name="alert_resolved"
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('flapping', True)), fields=['-opened_at', '-id'], name='alert_flapping'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("flapping", True)), fields=["-opened_at", "-id"], name="alert_flapping"
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['-severity', '-opened_at', '-id'], name='alert_by_severity'),
+            model_name="alert",
+            index=models.Index(fields=["-severity", "-opened_at", "-id"], name="alert_by_severity"),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['device_name'], name='alert_of_device_name'),
+            model_name="alert",
+            index=models.Index(fields=["device_name"], name="alert_of_device_name"),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('acknowledged_by__isnull', False)), fields=['acknowledged_by'], name='alert_acknowledged'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("acknowledged_by__isnull", False)),
+                fields=["acknowledged_by"],
+                name="alert_acknowledged",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('assignee__isnull', False)), fields=['assignee'], name='alert_assigned'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("assignee__isnull", False)), fields=["assignee"], name="alert_assigned"
+            ),
         ),
     ]
