@@ -39,7 +39,6 @@ _LONGEST_WAIT = 30 * 86_400.0
 _NEXT = """
 SELECT m.id FROM alerts_message m JOIN alerts_channel c ON c.id = m.channel_id
 WHERE m.state IN ('collecting', 'sending') AND m.due_at <= %(now)s
-  AND (m.leased_until IS NULL OR m.leased_until <= %(now)s)
   AND NOT m.channel_id = ANY(%(busy)s) AND NOT (%(only_working)s AND c.failing_since IS NOT NULL)
   AND NOT EXISTS (
     SELECT 1 FROM alerts_message o

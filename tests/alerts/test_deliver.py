@@ -137,6 +137,21 @@ def test_the_worker_that_was_too_slow_does_not_undo_what_another_did(receiver: W
     assert timeline(alert).count("notification_failed") == 0
 
 
+def test_the_worker_that_was_too_slow_does_not_end_the_lease_of_another(receiver: WebServer) -> None:
+    make_route(make_webhook(receiver))
+    alert = opened_alert()
+    dispatch()
+    now = later(31)
+    slow, quick = claim(now), claim(now + LEASE)
+    assert slow is not None
+    assert quick is not None
+    receiver.replies = [(500, {})]
+    assert not complete(slow, attempt(slow), now + LEASE)
+    assert claim(now + LEASE + timedelta(seconds=30)) is None, "the other one still has it"
+    assert complete(quick, attempt(quick), now + LEASE)
+    assert timeline(alert).count("notification_failed") == 0
+
+
 def test_two_workers_at_once_send_each_message_once(receiver: WebServer) -> None:
     for _ in range(6):
         make_route(make_webhook(receiver), continues=True)

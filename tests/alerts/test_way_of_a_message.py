@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections, transaction
 
+from alerts.deliver import attempt, claim, complete
 from alerts.dispatch import dispatch
 from alerts.models import Message
 from tests.alerts.changes import Pair, opened_alert, record_all, timeline
@@ -133,3 +136,42 @@ def test_a_receiver_that_checks_as_the_documentation_tells_it_takes_the_message(
     (named,) = request.body["alerts"]
     for field in (*request.body, *named):
         assert f'"{field}"' in page, "every field is documented"
+
+
+def test_what_was_named_as_over_is_not_told_to_be_over_again(receiver: WebServer) -> None:
+    """The message is frozen after the alert ended, and before routing sees the end."""
+    make_route(make_webhook(receiver))
+    pair = Pair.make().opened()
+    pair.record()
+    dispatch()
+    pair.cleared(5).record()
+    deliver_all(later(31))
+    tell_all(3600)
+    assert [request.body["alerts"][0]["state"] for request in receiver.received] == ["cleared"]
+
+
+def test_an_end_that_comes_while_the_message_is_being_frozen_is_told(receiver: WebServer) -> None:
+    """Freezing has read the alert as open and is not committed yet: routing waits for it, and sees whoever is told."""
+    make_route(make_webhook(receiver))
+    pair = Pair.make().opened()
+    pair.record()
+    dispatch()
+    routed = threading.Event()
+
+    def route() -> None:
+        dispatch()
+        routed.set()
+        connections.close_all()
+
+    router = threading.Thread(target=route)
+    with transaction.atomic():
+        claimed = claim(later(31))
+        assert claimed is not None
+        pair.cleared(5).record()
+        router.start()
+        assert not routed.wait(0.5)
+    router.join(20)
+    assert attempt(claimed).ok
+    complete(claimed, attempt(claimed))
+    deliver_all(later(120))
+    assert [request.body["kind"] for request in receiver.received][-1] == "recovery"

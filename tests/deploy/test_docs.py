@@ -93,7 +93,8 @@ def test_the_code_that_is_named_exists() -> None:
 
 
 def test_every_metric_that_is_named_exists() -> None:
-    sources = [BASE_DIR / "telemetry" / "measures.py", *(BASE_DIR / "iotplatform" / "observability").glob("*.py")]
+    measures = [BASE_DIR / app / "measures.py" for app in ("telemetry", "alerts")]
+    sources = [*measures, *(BASE_DIR / "iotplatform" / "observability").glob("*.py")]
     declared = set(re.findall(r'"(iot_[a-z_]+)"', "".join(path.read_text() for path in sources)))
     named = {name.removesuffix("_total") for name in re.findall(r"`(iot_[a-z_]+)", OPERATIONS)}
     assert len(named) > 10
