@@ -15,7 +15,7 @@ from tests.live import LivePlatform
 
 __all__ = ["kill_while_alerting", "platform_with_receiver"]
 
-_MOMENT_SECONDS = 30.0
+_MOMENT_SECONDS = 20.0
 #: Who is killed in turn, and when: at a random moment; while drains are between what they stored and their COMMIT; or
 #: while a receiver has a message and has not answered yet.
 _TURNS = (
@@ -57,7 +57,7 @@ def kill_while_alerting(platform: LivePlatform, inbox: Inbox, rounds: int, seed:
         for number in range(rounds):
             load.wait_for_accepted(chance.randint(10, 80))
             name, when = _TURNS[number % len(_TURNS)]
-            with _moment(when, platform, inbox):
+            with _moment(when, platform, inbox, load):
                 platform.kill(name)
             interrupted += when == "mid-delivery" and name != "log"  # which a delivery does without
             platform.restart(name)
@@ -70,30 +70,28 @@ def kill_while_alerting(platform: LivePlatform, inbox: Inbox, rounds: int, seed:
     return outcome
 
 
-def _moment(when: str, platform: LivePlatform, inbox: Inbox) -> AbstractContextManager[None]:
+def _moment(when: str, platform: LivePlatform, inbox: Inbox, load: AlertLoad) -> AbstractContextManager[None]:
     match when:
         case "mid-drain":
-            return _mid_drain(platform)
+            return _mid_drain(platform, load)
         case "mid-delivery":
-            return _mid_delivery(platform, inbox)
+            return _mid_delivery(inbox, load)
     return nullcontext()
 
 
 @contextmanager
-def _mid_drain(platform: LivePlatform) -> Iterator[None]:
+def _mid_drain(platform: LivePlatform, load: AlertLoad) -> Iterator[None]:
     with platform.database() as holder, platform.database() as watcher:
         holder.autocommit = False
         holder.execute(_LOCK)
         drains = [name for name in platform.running if name.startswith("drain")]
-        platform.wait_until(
-            lambda: watcher.execute(_HELD).fetchone() == (len(drains),), _MOMENT_SECONDS, "drains in the middle"
-        )
+        load.wait(lambda: watcher.execute(_HELD).fetchone() == (len(drains),), _MOMENT_SECONDS, "drains in the middle")
         yield
         holder.close()
 
 
 @contextmanager
-def _mid_delivery(platform: LivePlatform, inbox: Inbox) -> Iterator[None]:
+def _mid_delivery(inbox: Inbox, load: AlertLoad) -> Iterator[None]:
     with inbox.holding() as arrived:
-        platform.wait_until(arrived.is_set, _MOMENT_SECONDS, "a message under way")
+        load.wait(arrived.is_set, _MOMENT_SECONDS, "a message under way")
         yield

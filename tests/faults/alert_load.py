@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ FLAPPING = Flapping(3, 60_000_000)
 _SENDERS = 4
 _PAUSE_SECONDS = 0.06
 _LOOK_SECONDS = 0.1
-_SETTLE_SECONDS = 120.0
+_SETTLE_SECONDS = 60.0
 _JOIN_SECONDS = 30.0
 _runs = itertools.count(1)
 
@@ -63,7 +64,7 @@ class AlertOutcome(Outcome):
     repeated: int = 0
 
     def __str__(self) -> str:
-        told = f"{self.alerts:,} alerts ({self.flapping:,} flapping) with {self.changes:,} changes as the reference has them"
+        told = f"{self.alerts:,} alerts ({self.flapping:,} flapping) with {self.changes:,} changes by the reference"
         return f"{told}, {self.messages:,} messages, {self.repeated:,} of them repeated; {Outcome.__str__(self)}"
 
 
@@ -108,6 +109,13 @@ class AlertLoad:
         """Wait until so many more batches are answered 202. Raises AssertionError."""
         goal = self.ledger.accepted + more
         self.ledger.wait_for(lambda: self.ledger.accepted >= goal, seconds, f"{more} more batches accepted")
+
+    def wait(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+        """Wait for a condition; where it does not come to hold, that is broken, and the load goes on."""
+        try:
+            self._platform.wait_until(condition, seconds, what)
+        except AssertionError as error:
+            self.ledger.broken(str(error))
 
     def let_leases_run_out(self) -> None:
         """What was claimed by a process that is gone may be claimed by another."""
@@ -205,7 +213,7 @@ class AlertLoad:
         def judged() -> bool:
             return self._stored(connection) >= sent and _number(connection, _NOT_JUDGED) == 0
 
-        self._wait(judged, f"{sent} readings stored and judged")
+        self.wait(judged, _SETTLE_SECONDS, f"{sent} readings stored and judged")
         if (stored := self._stored(connection)) != sent:
             self.ledger.broken(f"{stored} readings are stored of {sent} that were sent")
         if late := _number(connection, _LATE, self._ids()):
@@ -213,7 +221,7 @@ class AlertLoad:
 
     def _wait_until_told(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(_RUN_OUT)
-        self._wait(lambda: _number(connection, _ON_THE_WAY) == 0, "every message sent")
+        self.wait(lambda: _number(connection, _ON_THE_WAY) == 0, _SETTLE_SECONDS, "every message sent")
 
     def _compare(self, connection: psycopg.Connection[Any]) -> Found:
         sent = {device: count for plan in self._plans for device, count in plan.sent.items() if count}
@@ -232,12 +240,6 @@ class AlertLoad:
 
     def _stored(self, connection: psycopg.Connection[Any]) -> int:
         return _number(connection, _STORED, list(self._crossing.devices))
-
-    def _wait(self, condition: Any, what: str) -> None:
-        try:
-            self._platform.wait_until(condition, _SETTLE_SECONDS, what)
-        except AssertionError as error:
-            self.ledger.broken(str(error))
 
 
 def _number(connection: psycopg.Connection[Any], sql: str, *parameters: Any) -> int:

@@ -68,8 +68,8 @@ class InOrder(Plan):
             start = self._next[device]
             self._next[device] = end = start + chance.randint(1, _MOST_READINGS)
             parts.append(Part(device, start, end))
-        compact, micros, idempotent, wait = (chance.random() < share for share in (0.5, 0.5, 0.5, 0.05))
-        return Batch(next(self._numbers), parts, compact, micros, idempotent, wait, bad=False)
+        compact, micros, idempotent = (chance.random() < 0.5 for _ in range(3))
+        return Batch(next(self._numbers), parts, compact, micros, idempotent, wait=False, bad=False)
 
     @property
     def sent(self) -> dict[int, int]:

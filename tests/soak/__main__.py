@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import clock, kills, outages, replaced, stops
+from tests.faults import alert_kills, clock, kills, outages, replaced, stops
 from tests.faults.load import Outcome
 from tests.live import LivePlatform
 
@@ -34,6 +34,7 @@ _ON_ONE_PLATFORM: dict[str, tuple[Callable[[LivePlatform, int, int], Outcome], i
     "database_set_back": (replaced.database_set_back, 4),
 }
 _STOPS = 6
+_ALERTS = 20
 
 
 def main() -> int:
@@ -78,6 +79,11 @@ def _run(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, int, 
     if wanted("stops"):
         run = often(_STOPS)
         yield "stops", run, _guarded(lambda: [stops.stop_and_kill(folder / "c", run, options.seed)])[0]
+    if wanted("alerts"):
+        with alert_kills.platform_with_receiver(folder / "d") as (platform, inbox):
+            run = often(_ALERTS)
+            made = _guarded(lambda: [alert_kills.kill_while_alerting(platform, inbox, run, options.seed)])
+            yield "alerts", run, made[0]
 
 
 def _guarded(run: Callable[[], list[Outcome]]) -> list[Outcome]:
