@@ -135,3 +135,40 @@ def test_a_device_without_a_gateway_is_not_kept_waiting(receiver: WebServer, con
     dispatch()
     deliver_all(later(1))
     assert named(receiver) == ["lonely"]
+
+
+def test_a_route_that_sends_at_once_waits_for_the_gateway_all_the_same(
+    receiver: WebServer, gateway: Device, child: Device
+) -> None:
+    make_route(make_webhook(receiver), group_seconds=0)
+    below = silent_pair(child)
+    record_all(below)
+    dispatch()
+    deliver_all(later(1))
+    assert receiver.received == []
+    record_all(silent_pair(gateway))
+    tell()
+    assert named(receiver) == ["gateway"]
+    assert timeline(below.alerts()[0]) == ["opened", "suppressed"]
+
+
+def test_a_gateway_that_falls_silent_again_starts_the_moment_anew(
+    receiver: WebServer, gateway: Device, child: Device
+) -> None:
+    make_route(make_webhook(receiver))
+    above, below = silent_pair(gateway), silent_pair(child)
+    record_all(above, below)
+    tell()
+    start = timezone.now() + timedelta(minutes=5)
+    above.cleared(30).record()
+    follow_up(start)
+    above.opened(90, value=600).record()
+    follow_up(start + timedelta(seconds=40))
+    above.cleared(120).record()
+    follow_up(start + timedelta(seconds=50))
+    follow_up(start + timedelta(seconds=100))
+    deliver_all(start + timedelta(hours=1))
+    assert "sensor" not in named(receiver)
+    follow_up(start + timedelta(seconds=111))
+    deliver_all(start + timedelta(hours=1))
+    assert named(receiver)[-1] == "sensor"
