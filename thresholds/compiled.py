@@ -152,6 +152,10 @@ class Compiled:
     _hulls: list[tuple[float, float]] = field(init=False)
     _blocks: dict[tuple[tuple[int, ...], float | None], _Block] = field(init=False)
     _shared: dict[tuple[int | None, tuple[int, ...], str, float | None], _Block] = field(init=False)
+    #: Blocks that the arrays do not hold yet: how many pairs each has, their rules and gaps.
+    _new_counts: list[int] = field(init=False)
+    _new_rules: list[int] = field(init=False)
+    _new_gaps: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         count = len(self.rules)
@@ -182,6 +186,7 @@ class Compiled:
         self.pair_rule, self.pair_gap = np.zeros(0, np.intp), np.zeros(0, np.int64)
         self.silent = {}
         self._blocks, self._shared = {}, {}
+        self._new_counts, self._new_rules, self._new_gaps = [], [], []
 
     def unknown(self, series: NDArray[np.int32]) -> NDArray[np.int32]:
         """Those of these series that have to be added before they are judged."""
@@ -195,6 +200,7 @@ class Compiled:
         self.low[series], self.high[series] = -_INF, _INF
         self.block[series] = self._block((), None).number
         found = [(place.series_id, self._block_of(place), place.expected_interval) for place in places]
+        self._take_new_blocks()
         if not found:
             return
         ids = np.array([series_id for series_id, _, _ in found], np.int32)
@@ -260,6 +266,8 @@ class Compiled:
 
     def _applicable(self, matching: list[int]) -> tuple[int, ...]:
         """Without those that another one overrides."""
+        if len(matching) < 2:
+            return tuple(matching)
         overridden = {self.rules[number].overrides for number in matching}
         return tuple(sorted(number for number in matching if self.rules[number].threshold_id not in overridden))
 
@@ -267,18 +275,28 @@ class Compiled:
         key = (numbers, expected_interval)
         if key in self._blocks:
             return self._blocks[key]
-        silent = tuple(number for number in numbers if self.rules[number].condition == "silent")
-        valued = [number for number in numbers if number not in silent]
-        gaps = [self.rules[number].gap_us(expected_interval) for number in valued]
-        self.starts = np.append(self.starts, len(self.pair_rule))
-        self.counts = np.append(self.counts, len(valued))
-        self.pair_rule = np.append(self.pair_rule, np.array(valued, np.intp))
-        self.pair_gap = np.append(self.pair_gap, np.array([NO_GAP if gap is None else gap for gap in gaps], np.int64))
-        low = max((self._hulls[number][0] for number in valued), default=-_INF)
-        high = min((self._hulls[number][1] for number in valued), default=_INF)
-        rate = any(self.rate[number] for number in valued)
-        block = self._blocks[key] = _Block(len(self._blocks), low, high, rate, silent)
+        low, high, rate, silent = -_INF, _INF, False, []
+        for number in numbers:
+            rule, hull = self.rules[number], self._hulls[number]
+            if rule.condition == "silent":
+                silent.append(number)
+                continue
+            low, high = max(low, hull[0]), min(high, hull[1])
+            rate = rate or rule.condition == "rate_above"
+            gap = rule.gap_us(expected_interval)
+            self._new_rules.append(number)
+            self._new_gaps.append(NO_GAP if gap is None else gap)
+        self._new_counts.append(len(numbers) - len(silent))
+        block = self._blocks[key] = _Block(len(self._blocks), low, high, rate, tuple(silent))
         return block
+
+    def _take_new_blocks(self) -> None:
+        counts = np.array(self._new_counts, np.intp)
+        self.starts = np.concatenate([self.starts, len(self.pair_rule) + np.cumsum(counts) - counts])
+        self.counts = np.concatenate([self.counts, counts])
+        self.pair_rule = np.concatenate([self.pair_rule, np.array(self._new_rules, np.intp)])
+        self.pair_gap = np.concatenate([self.pair_gap, np.array(self._new_gaps, np.int64)])
+        self._new_counts, self._new_rules, self._new_gaps = [], [], []
 
     def _grow(self, series: NDArray[np.int32]) -> None:
         size = len(self.known)

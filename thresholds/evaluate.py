@@ -6,7 +6,7 @@ every level of their rules, all at once; only pairs whose state may change go th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def judge_history(
         lambda series, at: np.full(len(series), np.nan),
     )
     found = evaluate(arrivals, compiled, States(), setting)
-    return [replace(transition, series_id=series_id) for _, transition in found.transitions]
+    return [transition._replace(series_id=series_id) for _, transition in found.transitions]
 
 
 def _parts(ordered: Ordered, compiled: Compiled) -> list[slice]:

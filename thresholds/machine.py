@@ -5,7 +5,7 @@ Decisions that docs/alerting.md explains are marked there; this file follows it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from thresholds.rule import Flapping, LevelRule, Rule
@@ -36,12 +36,16 @@ class State:
     severity: int = 0
 
     def copy(self) -> State:
-        return replace(
-            self,
-            since=self.since.copy(),
-            counts=self.counts.copy(),
-            safe_since=self.safe_since.copy(),
-            openings=self.openings.copy(),
+        return State(
+            self.on,
+            self.since.copy(),
+            self.counts.copy(),
+            self.safe_since.copy(),
+            self.waiting,
+            self.openings.copy(),
+            self.flapping,
+            self.quiet_since,
+            self.severity,
         )
 
     @property

@@ -7,7 +7,7 @@ is live after them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import psycopg
 
@@ -17,8 +17,7 @@ __all__ = ["Ended", "Extreme", "Judged", "Progress", "Recorder", "Transition", "
 TransitionKind = Literal["opened", "raised", "lowered", "flapping", "cleared"]
 
 
-@dataclass(frozen=True, slots=True)
-class Extreme:
+class Extreme(NamedTuple):
     """The value furthest from what is safe among some breaching readings; of a rate the rate."""
 
     value: float
@@ -28,8 +27,7 @@ class Extreme:
     middle: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """One change of the one live alert of a (threshold, series). Event times are µs since 1970."""
 
     kind: TransitionKind
@@ -44,7 +42,7 @@ class Transition:
     #: The trigger of that severity's level: a number, or [low, high].
     trigger: float | list[float] | None = None
     #: Of ``opened``: how it came to open (see thresholds.machine.evidence), as JSON.
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = {}
     #: Of ``opened``: made by a reading of an import or of a backfill key; nobody is notified.
     imported: bool = False
     #: The series was up to date with the clock at this reading; of ``cleared``: at one before it in this drain.
@@ -55,8 +53,7 @@ class Transition:
     extreme: Extreme | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What one drain's readings, after its last transition, added to a live alert; none of them changed its state."""
 
     threshold_id: int

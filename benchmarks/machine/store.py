@@ -43,6 +43,10 @@ class Store:
         """Rows in the table, counted one by one."""
         return self._number(f"SELECT count(*) FROM {TABLE}")
 
+    def count(self, table: str) -> int:
+        """Rows of another table."""
+        return self._number(f"SELECT count(*) FROM {table}")
+
     def empty(self) -> None:
         """Throw away all readings and begin the next measurement with nothing left to write.
 

@@ -14,14 +14,16 @@ import statistics
 
 from benchmarks import bodies
 from benchmarks.bench import CONNECTIONS, READINGS, ROUNDS, Bench, in_turn, ratio, say
+from benchmarks.fleet import FLEET
+from benchmarks.machine import rules
 from benchmarks.report import Result
 
 ID = "P1"
 WHAT = "whole way, 1,000 readings a POST ÷ R0"
 GOAL_PLAIN, GOAL_TIMESCALE = 0.60, 0.85
 
-#: Active thresholds while P1 runs, and the share of readings that breach one: none exist yet.
-THRESHOLDS, BREACHING = 0, 0.0
+#: Active thresholds while P1 runs; the share of readings that breach one is rules.BREACHING.
+THRESHOLDS = 1_000
 
 #: Readings per POST → posts, so that each run takes some seconds.
 CURVE = {1: 6_400, 3: 6_400, 10: 6_400, 100: 4_000, 1_000: 1_000, 10_000: 100}
@@ -30,6 +32,11 @@ _MANY_CONNECTIONS = 64
 
 
 def measure(bench: Bench) -> Result:
+    with rules.active(bench.store.connection, FLEET, THRESHOLDS):
+        return _measure(bench)
+
+
+def _measure(bench: Bench) -> Result:
     def headline() -> float:
         return bench.empty_way(bench.load(bodies.one_metric)).rate
 
@@ -50,7 +57,7 @@ def measure(bench: Bench) -> Result:
         },
         "by_readings_per_post": _curve(bench, yardstick),
         "active_thresholds": THRESHOLDS,
-        "breaching_share": BREACHING,
+        "breaching_share": rules.BREACHING,
     }
     goal = bench.goal(GOAL_PLAIN, GOAL_TIMESCALE)
     return Result(ID, WHAT, round(value, 3), goal, round(statistics.median(rates)), "readings/s", detail)

@@ -10,6 +10,9 @@ import statistics
 
 from benchmarks import bodies
 from benchmarks.bench import ROUNDS, Bench, in_turn, ratio
+from benchmarks.fleet import FLEET
+from benchmarks.machine import rules
+from benchmarks.measures.p1 import THRESHOLDS
 from benchmarks.report import Result
 
 ID = "P1c"
@@ -18,6 +21,11 @@ GOAL_PLAIN, GOAL_TIMESCALE = 0.75, 1.2
 
 
 def measure(bench: Bench) -> Result:
+    with rules.active(bench.store.connection, FLEET, THRESHOLDS):
+        return _measure(bench)
+
+
+def _measure(bench: Bench) -> Result:
     def one_device() -> float:
         return bench.empty_way(bench.load(bodies.compact)).rate
 
