@@ -14,13 +14,14 @@ from tests.faults.alert_plan import Crossing
 from tests.faults.plan import METRICS
 from tests.thresholds.reference import Reference
 from thresholds.compiled import Place
-from thresholds.models import Severity
 from thresholds.rule import Flapping, Rule, make_rule
 
 __all__ = ["Found", "compare", "rules_of"]
 
 Pair = tuple[int, str]
 Connection = psycopg.Connection[Any]
+
+_SEVERITIES = {"info": 1, "warning": 2, "major": 3, "critical": 4}
 
 _US = "(extract(epoch FROM {}) * 1000000)::bigint"
 _PLACES = """
@@ -132,7 +133,7 @@ def _differences(expected: Mapping[Pair, list[Any]], stored: Mapping[Pair, list[
 
 def _level(level: Mapping[str, Any]) -> dict[str, Any]:
     (trigger, trigger_high), (clear, clear_high) = (_ends(level[name]) for name in ("trigger", "clear"))
-    severity = next(each.value for each in Severity if each.label == level["severity"])
+    severity = _SEVERITIES[level["severity"]]
     return {
         "severity": severity,
         "trigger": trigger,
