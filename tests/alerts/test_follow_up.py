@@ -250,3 +250,12 @@ def test_a_reminder_of_what_ended_meanwhile_is_not_sent(receiver: WebServer, clo
     deliver_all(due)
     assert kinds_sent() == ["opening"]
     assert not Message.objects.filter(kind="repeat").exists()
+
+
+def test_a_flapping_alert_that_a_silence_held_back_is_not_repeated_either(receiver: WebServer, clock: Clock) -> None:
+    route = make_route(make_webhook(receiver), repeat_minutes=1)
+    step(route, 5, receiver)
+    make_silence(starts_at=clock.now - timedelta(hours=1), ends_at=clock.now + timedelta(minutes=3))
+    Pair.make().opened().flapping(0).record()
+    clock.run(20)
+    assert kinds_sent() == ["summary"]
