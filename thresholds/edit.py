@@ -7,7 +7,6 @@ lose one's levels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,19 +16,11 @@ from telemetry.models import Device
 from thresholds.document import columns, document, level_columns
 from thresholds.models import Level, Threshold
 
-__all__ = ["KIND", "Stale", "change", "create", "delete", "delete_with_device", "hold_edits", "switch", "thresholds"]
+__all__ = ["KIND", "change", "create", "delete", "delete_with_device", "hold_edits", "switch", "thresholds"]
 
 #: What the audit calls them.
 KIND = "threshold"
 _LOCK = 0x7468_7265_7368  # "thresh"
-
-
-class Stale(Exception):
-    """The threshold was changed after the version that the change was made from."""
-
-    def __init__(self, at: datetime) -> None:
-        super().__init__("This threshold was changed meanwhile: look at it again and repeat your change.")
-        self.at = at
 
 
 def thresholds() -> Any:
@@ -57,16 +48,10 @@ def create(checked: Mapping[str, Any], user: Any) -> Threshold:
 
 
 @transaction.atomic
-def change(threshold_id: int, checked: Mapping[str, Any], user: Any, seen: datetime | None = None) -> Threshold:
-    """The threshold made as the document says; where that changes nothing, nothing is written.
-
-    ``seen`` is the ``updated_at`` of the version that the change was made from: raises Stale if there is a newer one.
-    Raises Threshold.DoesNotExist.
-    """
+def change(threshold_id: int, checked: Mapping[str, Any], user: Any) -> Threshold:
+    """The threshold made as the document says; where that changes nothing, nothing is written. Raises DoesNotExist."""
     hold_edits()
     stored: Threshold = thresholds().get(pk=threshold_id)
-    if seen is not None and seen != stored.updated_at:
-        raise Stale(stored.updated_at)
     before = document(stored)
     wanted, levels = columns(checked), _levels(checked)
     same_levels = [_row(level) for level in stored.levels.all()] == levels
