@@ -21,6 +21,19 @@ PURE = [
     "telemetry/log/payload.py",
     "telemetry/log/entries.py",
     "telemetry/simulator/fleet.py",
+    "thresholds/backtest.py",
+    "thresholds/definition.py",
+    "thresholds/duration_text.py",
+    "thresholds/envelope.py",
+    "thresholds/fault.py",
+    "thresholds/level_order.py",
+    "thresholds/message.py",
+    "thresholds/notices.py",
+    "thresholds/plain_yaml.py",
+    "thresholds/quantities.py",
+    "thresholds/schedule_overlap.py",
+    "thresholds/schedule_text.py",
+    "thresholds/sentence.py",
 ]
 
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from thresholds.matching import MatchingSeries
 from thresholds.transitions import Extreme, Progress, Transition
+
+if TYPE_CHECKING:  # what it is looked up with is no concern here
+    from thresholds.matching import MatchingSeries
 
 __all__ = ["PreviewAlert", "fold", "notices"]
 

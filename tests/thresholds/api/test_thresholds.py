@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from drf_spectacular.generators import SchemaGenerator
 
 from telemetry.groups import make_group
 from telemetry.models import AuditEntry, Device, DeviceType, MetricDefinition, Series
@@ -313,3 +314,15 @@ def test_one_permission_opens_one_way(api: Api, method: str, path: str, permissi
     assert api_of(None).send(method, path, hot()).status == 401
     assert api_of(person("without")).send(method, path, hot()).status == 403
     assert api_of(person("with", permission)).send(method, path, hot()).status == success
+
+
+def test_every_route_is_described() -> None:
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    described = {path.removeprefix("/api/v1/"): set(paths[path]) for path in paths if "/thresholds" in path}
+    assert described == {
+        "thresholds": {"get", "post"},
+        "thresholds/{id}": {"get", "put", "patch", "delete"},
+        "thresholds/preview": {"post"},
+        "thresholds/export": {"get"},
+        "thresholds/import": {"post"},
+    }
