@@ -24,12 +24,12 @@ from benchmarks.machine.description import describe
 from benchmarks.machine.ground import Ground
 from benchmarks.machine.platform import Platform
 from benchmarks.machine.store import Store
-from benchmarks.measures import m1, naive, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, r0
+from benchmarks.measures import m1, naive, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, r0, storm
 from iotplatform.env import config
 from iotplatform.launcher.errors import LaunchError
 
 MEASURES: dict[str, ModuleType] = {
-    module.ID: module for module in (r0, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, m1, naive)
+    module.ID: module for module in (r0, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, storm, m1, naive)
 }
 
 _NO_WRK = (

@@ -56,13 +56,13 @@ def active(connection: psycopg.Connection, fleet: Fleet, count: int) -> Iterator
     several a series, of which one is breached by BREACHING of the readings."""
     _make(connection, fleet, count)
     try:
-        _wait(connection)
+        wait(connection)
         yield
     finally:
         connection.execute("TRUNCATE alerts_alert, alerts_alertevent, thresholds_pairstate CASCADE")
         connection.execute("DELETE FROM thresholds_level")
         connection.execute("DELETE FROM thresholds_threshold")
-        _wait(connection)
+        wait(connection)
 
 
 def _make(connection: psycopg.Connection, fleet: Fleet, count: int) -> None:
@@ -88,7 +88,7 @@ def _make(connection: psycopg.Connection, fleet: Fleet, count: int) -> None:
             raise RuntimeError(f"{count} thresholds were wanted, {made} are there")
 
 
-def _wait(connection: psycopg.Connection) -> None:
+def wait(connection: psycopg.Connection) -> None:
     """Until every shard judges by the present rules: its sweep does that within seconds."""
     end = time.monotonic() + _PATIENCE
     while connection.execute(_BEHIND).fetchone() != (0,):
