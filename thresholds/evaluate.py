@@ -55,8 +55,16 @@ class _Compared:
     gap: NDArray[np.bool_]
 
     def at(self, keep: NDArray[np.bool_]) -> _Compared:
-        columns = (self.row, self.rule, self.pair_gap, self.compared, self.breach, self.safe, self.inside, self.gap)
-        return _Compared(*(column[keep] for column in columns))
+        return _Compared(
+            self.row[keep],
+            self.rule[keep],
+            self.pair_gap[keep],
+            self.compared[keep],
+            self.breach[keep],
+            self.safe[keep],
+            self.inside[keep],
+            self.gap[keep],
+        )
 
     def starts(self, series: NDArray[np.int32]) -> NDArray[np.intp]:
         """Where each pair begins."""

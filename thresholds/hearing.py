@@ -6,6 +6,8 @@ can go on. What was lost counts as heard just now: a loss is never silence.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,7 +90,7 @@ class Hearing:
         if now - self._handed_over_at < _HAND_OVER_SECONDS or not self._changed.any():
             return
         series = np.flatnonzero(self._changed)
-        heard = dict(zip(series.tolist(), self._heard[series].tolist(), strict=True))
+        heard: dict[Any, Any] = dict(zip(series.tolist(), self._heard[series].tolist(), strict=True))
         self._log.call(lambda client: client.hset(keys.heard(self._shard), mapping=heard))
         self._changed[:] = False
         self._handed_over_at = now

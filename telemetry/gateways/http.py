@@ -139,8 +139,13 @@ class Gateway:
             while (left := end - time.monotonic()) > 0:
                 await asyncio.sleep(min(pause, left))
                 pause = min(pause * 1.5, _LONGEST_LOOK)
-                if answer := await self._in_thread(final_state, accepted, accepted.receipt):
+                # A database that is away or hangs must not hold the answer longer than was asked for.
+                left = max(0.05, end - time.monotonic())
+                look = self._in_thread(final_state, accepted, accepted.receipt, seconds=left)
+                if answer := await asyncio.wait_for(look, left):
                     return answer
+        except TimeoutError:
+            pass  # the thread gives up by itself
         finally:
             measures.intake_waiting.dec()
             here.waiters.release()
@@ -153,8 +158,9 @@ class Gateway:
         except SynchronousOnlyOperation:
             return await self._in_thread(do, *arguments)
 
-    async def _in_thread(self, do: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _bounded, do, arguments)
+    async def _in_thread(self, do: Callable[..., T], *arguments: Any, seconds: float = _DATABASE_SECONDS) -> T:
+        """Do it in a thread; the database may be waited for so long."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _bounded, do, arguments, seconds)
 
 
 class BodyRoom:
@@ -204,10 +210,10 @@ class BodyRoom:
         self.held -= len(body)
 
 
-def _bounded(do: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+def _bounded(do: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -> T:
     """In a thread: within the time a request may wait for the database, whose connection goes back to the pool."""
     try:
-        with database_deadline(_DATABASE_SECONDS):
+        with database_deadline(seconds):
             return do(*arguments)
     finally:
         close_old_connections()

@@ -108,11 +108,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]
         yield platform
 
 
-def test_the_readme_sends_a_reading_and_reads_it_back_as_printed(platform: LivePlatform) -> None:
+def test_the_readme_sends_a_reading_reads_it_back_and_judges_one_as_printed(platform: LivePlatform) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", (BASE_DIR / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    (script,) = [block for block in blocks if "curl" in block]
-    here = script.replace("http://localhost:8000", platform.url).replace(".run/", f"{platform.run_dir}/")
-    assert here.count(platform.url) == 3
+    send, judge = [block for block in blocks if "curl" in block]
+    here = (send + judge).replace("http://localhost:8000", platform.url).replace(".run/", f"{platform.run_dir}/")
+    assert here.count(platform.url) == 6
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", here],
         cwd=BASE_DIR,
@@ -124,3 +124,5 @@ def test_the_readme_sends_a_reading_and_reads_it_back_as_printed(platform: LiveP
     )
     assert '"state":"stored","accepted":2,"stored":2' in done.stdout
     assert re.search(r'\{"device":"pump-7","metric":"temperature","time":"[^"]+Z","value":21.5\}', done.stdout)
+    alert = json.loads(done.stdout[done.stdout.rindex('{"results"') :])["results"][0]
+    assert (alert["threshold_name"], alert["severity"], alert["trigger"], alert["value"]) == ("Hot", "critical", 90, 95)
