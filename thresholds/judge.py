@@ -17,7 +17,7 @@ from telemetry.store.chunk import Chunk
 from thresholds.ending import end_what_is_gone
 from thresholds.evaluate import evaluate
 from thresholds.hearing import Hearing
-from thresholds.load import describe, describe_rule, load_values, load_versions
+from thresholds.load import load_values, load_versions
 from thresholds.machine import Pair, Setting, State
 from thresholds.order import NEVER, Arrivals
 from thresholds.rule import Flapping
@@ -315,17 +315,11 @@ class ThresholdJudge:
         return Setting(judged.now, self._flapping)
 
     def _write(self, connection: Connection, judged: Judged, changes: dict[Pair, State | None]) -> None:
+        opened = sorted({change.threshold_id for change in judged.transitions if change.kind == "opened"})
+        judged.rules = self._rulebook.describe(connection, opened)
         save_states(connection, judged.shard, changes)
-        if not (judged.transitions or judged.progress or judged.ended):
-            return
-        if opened := sorted({change.threshold_id for change in judged.transitions if change.kind == "opened"}):
-            judged.rules = describe(connection, opened)
-            for threshold_id in opened:
-                if threshold_id not in judged.rules:
-                    # Deleted this very moment; the next drain ends what it opened.
-                    rule = self._rulebook.compiled.rules[self._rulebook.places[threshold_id]]
-                    judged.rules[threshold_id] = describe_rule(rule)
-        self._record(connection, judged)
+        if judged.transitions or judged.progress or judged.ended:
+            self._record(connection, judged)
 
 
 def _reach(memory: _Memory, series: NDArray[np.int32]) -> None:

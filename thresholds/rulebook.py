@@ -9,7 +9,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from thresholds.compiled import Compiled, Place
-from thresholds.load import Places, Versions, load_rules, load_versions
+from thresholds.load import Places, Versions, describe, describe_rule, load_rules, load_versions
 
 Connection = psycopg.Connection[Any]
 _TRIES = 5
@@ -29,6 +29,8 @@ class Rulebook:
         self._rules: int | None = None
         self._placement: int | None = None
         self._finder = Places()
+        #: Thresholds as alerts keep them, of these versions.
+        self._described: dict[int, dict[str, Any]] = {}
 
     def use(self, connection: Connection, shard: int, versions: Versions) -> Versions:
         """Be of the present version; answers which one that is. Raises RulesKeepChanging."""
@@ -42,12 +44,12 @@ class Rulebook:
                 self.compiled = compiled
                 self.places = {rule.threshold_id: place for place, rule in enumerate(compiled.rules)}
                 self._rules, self._placement = versions.rules, after.placement
-                self._finder = Places()
+                self._finder, self._described = Places(), {}
                 versions = after
             elif versions.placement != self._placement:
                 self.compiled.forget_series()
                 self._placement = versions.placement
-                self._finder = Places()
+                self._finder, self._described = Places(), {}
             return versions
         raise RulesKeepChanging(f"the rules changed {_TRIES} times while they were loaded")
 
@@ -67,6 +69,16 @@ class Rulebook:
             np.array(sorted(unknown), np.int32), [place for place in places if place.series_id in unknown]
         )
         return series
+
+    def describe(self, connection: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:
+        """Thresholds as alerts keep them."""
+        if missing := [threshold_id for threshold_id in ids if threshold_id not in self._described]:
+            self._described |= describe(connection, missing)
+            for threshold_id in missing:
+                if threshold_id not in self._described:
+                    # Deleted this very moment; the next drain ends what it opened.
+                    self._described[threshold_id] = describe_rule(self.compiled.rules[self.places[threshold_id]])
+        return {threshold_id: self._described[threshold_id] for threshold_id in ids}
 
     def where(self, connection: Connection, series: list[int]) -> dict[int, Place]:
         """Where these series stand now; gone ones are missing."""
