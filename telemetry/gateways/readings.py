@@ -178,7 +178,8 @@ def refusal(error: Exception) -> Refused:
     assert isinstance(error, Unavailable | RegistryStale | DatabaseError | InterfaceError)
     if isinstance(error, Overdrawn):
         return Refused(429, f"Nothing was taken: {error}; send it without an Idempotency-Key.", Retry_After="600")
-    return Refused(503, f"Nothing was taken, send it again later: {error}", Retry_After="2")
+    why = str(error) or "the database does not answer"
+    return Refused(503, f"Nothing was taken, send it again later: {why}", Retry_After="2")
 
 
 def too_large() -> Refused:
