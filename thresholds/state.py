@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -14,19 +14,21 @@ __all__ = ["load_states", "save_late", "save_states"]
 
 Connection = psycopg.Connection[Any]
 _FIELDS = "on_levels, since, counts, safe_since, waiting, openings, flapping, quiet_since, severity"
-# Rows of lists: PostgreSQL's unnest would flatten an array of arrays, so each travels as its text.
+# Columns travel as the text of an array: psycopg looks at every element of a list, which costs more than the statement.
+# Rows of lists: PostgreSQL's unnest would flatten an array of arrays, so each is a text within the text.
 _SAVE = f"""
 INSERT INTO thresholds_pairstate (threshold_id, series_id, shard, {_FIELDS})
 SELECT t, s, %s, o, since::bigint[], counts::int[], safe::bigint[], w, op::bigint[], f, q, sev
-FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::text[],
-            %s::bool[], %s::bigint[], %s::smallint[]) AS u(t, s, o, since, counts, safe, w, op, f, q, sev)
+FROM unnest(%s::text::bigint[], %s::text::int[], %s::text::smallint[], %s::text::text[], %s::text::text[],
+            %s::text::text[], %s::text::bool[], %s::text::text[], %s::text::bool[], %s::text::bigint[],
+            %s::text::smallint[]) AS u(t, s, o, since, counts, safe, w, op, f, q, sev)
 ON CONFLICT (threshold_id, series_id) DO UPDATE SET
     shard = excluded.shard, on_levels = excluded.on_levels, since = excluded.since, counts = excluded.counts,
     safe_since = excluded.safe_since, waiting = excluded.waiting, openings = excluded.openings,
     flapping = excluded.flapping, quiet_since = excluded.quiet_since, severity = excluded.severity
 """
 _REMOVE = """
-DELETE FROM thresholds_pairstate p USING unnest(%s::bigint[], %s::int[]) AS u(t, s)
+DELETE FROM thresholds_pairstate p USING unnest(%s::text::bigint[], %s::text::int[]) AS u(t, s)
 WHERE p.threshold_id = u.t AND p.series_id = u.s
 """
 _LATE = """
@@ -58,15 +60,15 @@ def save_states(connection: Connection, shard: int, changes: Mapping[Pair, State
     if kept:
         rows = [
             (
-                *(threshold, series, state.on, _array(state.since), _array(state.counts), _array(state.safe_since)),
-                *(state.waiting, _array(state.openings), state.flapping, state.quiet_since, state.severity),
+                *(threshold, series, state.on, _quoted(state.since), _quoted(state.counts), _quoted(state.safe_since)),
+                *(state.waiting, _quoted(state.openings), state.flapping, state.quiet_since, state.severity),
             )
             for (threshold, series), state in kept
         ]
-        connection.execute(_SAVE, [shard, *(list(column) for column in zip(*rows, strict=True))])
+        connection.execute(_SAVE, [shard, *(_array(column) for column in zip(*rows, strict=True))])
     gone = [pair for pair, state in changes.items() if state is None]
     if gone:
-        connection.execute(_REMOVE, [list(column) for column in zip(*gone, strict=True)])
+        connection.execute(_REMOVE, [_array(column) for column in zip(*gone, strict=True)])
 
 
 def save_late(connection: Connection, late: Mapping[Pair, tuple[int, int]]) -> None:
@@ -76,6 +78,11 @@ def save_late(connection: Connection, late: Mapping[Pair, tuple[int, int]]) -> N
         connection.execute(_LATE, [list(column) for column in zip(*rows, strict=True)])
 
 
-def _array(numbers: list[Any]) -> str:
-    """A list as PostgreSQL writes an array."""
-    return "{" + ",".join("NULL" if number is None else str(number) for number in numbers) + "}"
+def _array(column: Iterable[Any]) -> str:
+    """Numbers, truth values, None and quoted texts as PostgreSQL writes an array."""
+    return "{" + ",".join("NULL" if each is None else str(each) for each in column) + "}"
+
+
+def _quoted(numbers: list[Any]) -> str:
+    """An array as an element of another one."""
+    return f'"{_array(numbers)}"'
