@@ -109,27 +109,30 @@ def record(connection: Connection, judged: Judged) -> None:
     moved |= {(ended.threshold_id, ended.series_id) for ended in judged.ended}
     plain = [step for step in judged.progress if (step.threshold_id, step.series_id) not in moved]
     if moved:
-        openings = [change.series_id for change in judged.transitions if change.kind == "opened"]
-        # Asked at once: on a connection that pipelines, as a drain's does, all three cost one wait.
-        live = connection.execute(_SELECT_LIVE, _PAIRS.parameters(moved))
-        places = connection.execute(_SELECT_PLACES, [list(set(openings))]) if openings else ()
-        ids = connection.execute(_NEXT_IDS, [len(openings)]) if openings else ()
-        fold = Fold(judged, _live(live), {id: Place(*place) for id, *place in places})
+        fold = Fold(judged, _live(connection, moved), _places(connection, judged))
         fold.run(step for step in judged.progress if (step.threshold_id, step.series_id) in moved)
         _update(connection, list(fold.touched.values()))
-        _insert(connection, judged, fold.opened, ids)
+        _insert(connection, judged, fold.opened)
         _write_timeline(connection, judged.now, fold.entries)
     if plain:
         _progress(connection, plain)
 
 
-def _live(rows: Iterable[Any]) -> dict[Pair, Working]:
-    """Live alerts of the pairs that change, locked against operators until the transaction ends."""
+def _live(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Working]:
+    """The live alerts of these pairs, locked against operators until the transaction ends."""
     found = {}
-    for threshold_id, series_id, *row in rows:
+    for threshold_id, series_id, *row in connection.execute(_SELECT_LIVE, _PAIRS.parameters(pairs)):
         alert = Working(threshold_id, series_id, Place(*row[:5]), *row[5:])
         found[alert.threshold_id, alert.series_id] = alert
     return found
+
+
+def _places(connection: Connection, judged: Judged) -> dict[int, Place]:
+    """Where the series of the openings are. Those of deleted devices are missing."""
+    series = [change.series_id for change in judged.transitions if change.kind == "opened"]
+    if not series:
+        return {}
+    return {id: Place(*place) for id, *place in connection.execute(_SELECT_PLACES, [list(set(series))])}
 
 
 def _update(connection: Connection, alerts: list[Working]) -> None:
@@ -137,11 +140,11 @@ def _update(connection: Connection, alerts: list[Working]) -> None:
         connection.execute(_UPDATE, _CHANGED.parameters((alert.id, *_standing(alert)) for alert in alerts))
 
 
-def _insert(connection: Connection, judged: Judged, alerts: list[Working], ids: Iterable[Any]) -> None:
-    """``ids`` come first, at least one for each, so that the timelines can name them."""
+def _insert(connection: Connection, judged: Judged, alerts: list[Working]) -> None:
+    """Ids come first, so that the timelines can name them."""
     if not alerts:
         return
-    for alert, (id,) in zip(alerts, ids, strict=False):
+    for alert, (id,) in zip(alerts, connection.execute(_NEXT_IDS, [len(alerts)]).fetchall(), strict=True):
         alert.id = id
     rows = (
         (

@@ -154,8 +154,7 @@ class ShardJudging:
 
     def _tried(self, connection: Connection, judge: Callable[[], None], entry: str) -> bool:
         try:
-            # One wait for whatever has no answer to wait for.
-            with connection.pipeline(), connection.transaction():
+            with connection.transaction():
                 judge()
         except Exception as error:
             # What the judge keeps in memory may hold what the savepoint took back.
