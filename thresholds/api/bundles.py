@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
@@ -102,7 +101,7 @@ class ExportView(GenericAPIView):
         parameters=[*FILTERS, OpenApiParameter("format", str, enum=["json", "yaml"])],
         responses={
             (200, "application/json"): BundleSerializer,
-            (200, _YAML): OpenApiResponse(OpenApiTypes.STR, "The same as YAML."),
+            (200, _YAML): OpenApiResponse(BundleSerializer, "The same as YAML."),
         },
     )
     def get(self, request: Request) -> HttpResponse:
