@@ -59,10 +59,20 @@ def active(connection: psycopg.Connection, fleet: Fleet, count: int) -> Iterator
         wait(connection)
         yield
     finally:
-        connection.execute("TRUNCATE alerts_alert, alerts_alertevent, thresholds_pairstate CASCADE")
-        connection.execute("DELETE FROM thresholds_level")
-        connection.execute("DELETE FROM thresholds_threshold")
-        wait(connection)
+        remove(connection)
+
+
+def remove(connection: psycopg.Connection) -> None:
+    """All thresholds, and then their alerts."""
+    connection.execute("DELETE FROM thresholds_level")
+    connection.execute("DELETE FROM thresholds_threshold")
+    wait(connection)
+    while True:
+        try:
+            connection.execute("TRUNCATE alerts_alert, alerts_alertevent, thresholds_pairstate CASCADE")
+            return
+        except psycopg.errors.DeadlockDetected:  # with messages that are being made of the alerts just then
+            continue
 
 
 def _make(connection: psycopg.Connection, fleet: Fleet, count: int) -> None:

@@ -71,10 +71,7 @@ def measure(bench: Bench) -> Result:
 
 def _judge_by(connection: psycopg.Connection, trigger: float | None) -> None:
     """One threshold a metric over all devices, and no alert of before; None: none at all."""
-    connection.execute("DELETE FROM thresholds_level")
-    connection.execute("DELETE FROM thresholds_threshold")
-    rules.wait(connection)
-    connection.execute("TRUNCATE alerts_alert, alerts_alertevent, thresholds_pairstate CASCADE")
+    rules.remove(connection)
     if trigger is not None:
         with connection.transaction():
             connection.execute(_THRESHOLDS, [list(FLEET.metric_names())])
