@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -40,8 +41,9 @@ class _ActionView(GenericAPIView):
         alert = find_numbered(detailed(), "alert", id)
         return Response(AlertDetailSerializer(alert, context=self.get_serializer_context()).data)
 
+    @abstractmethod
     def act(self, ids: list[int], user: Any, said: dict[str, Any]) -> Outcome:
-        raise NotImplementedError
+        """Do it to these alerts; ``said`` is the checked body."""
 
 
 class AcknowledgeView(_ActionView):

@@ -98,19 +98,16 @@ class Source:
 
 
 def register_segment(segment: str) -> None:
-    with test_connection() as connection:
+    with drains_connection() as connection:
         positions.register_segment(connection, config.shards, segment)
 
 
-def test_connection(kind: type[psycopg.Connection[Any]] = psycopg.Connection) -> psycopg.Connection[Any]:
+def drains_connection(kind: type[psycopg.Connection[Any]] = psycopg.Connection) -> psycopg.Connection[Any]:
     """A connection as drains have it, of the given class."""
     parameters = connections["default"].get_connection_params()
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
     return kind.connect(**parameters, autocommit=True)
-
-
-test_connection.__test__ = False  # type: ignore[attr-defined]
 
 
 class Breakable(psycopg.Connection[Any]):
@@ -149,7 +146,7 @@ def new_drain(
     **changes: Any,
 ) -> ShardDrain:
     """A drain as a process that has just started has it; ``changes`` are of the configuration."""
-    connect = lambda: test_connection(kind)  # noqa: E731
+    connect = lambda: drains_connection(kind)  # noqa: E731
     drain = ShardDrain(shard, new_log(), judge or NoThresholds(), replace(config, **changes), connect, clock)
     _made.append(drain)
     return drain
@@ -173,7 +170,7 @@ def drain_to_end(drain: ShardDrain | None = None) -> int:
 
 def table() -> dict[tuple[int, int], float]:
     """All readings: value by (series id, µs since 1970). Raises AssertionError where one is stored twice."""
-    with test_connection() as connection:
+    with drains_connection() as connection:
         rows = connection.execute(
             "SELECT series_id, (extract(epoch FROM time) * 1000000)::bigint, value FROM telemetry_reading"
         ).fetchall()
@@ -183,7 +180,7 @@ def table() -> dict[tuple[int, int], float]:
 
 
 def position() -> positions.Position:
-    with test_connection() as connection:
+    with drains_connection() as connection:
         return positions.look(connection, SHARD)
 
 

@@ -12,10 +12,10 @@ from tests.iotplatform.pipeline.parts import (
     Source,
     counts,
     drain_to_end,
+    drains_connection,
     new_drain,
     position,
     table,
-    test_connection,
     waiting_in_log,
 )
 
@@ -32,7 +32,7 @@ class Copy:
     """The tables that drains write, as they are now."""
 
     def __init__(self) -> None:
-        self._connection: psycopg.Connection[Any] = test_connection()
+        self._connection: psycopg.Connection[Any] = drains_connection()
         for name in _TABLES:
             self._connection.execute(f"CREATE TEMP TABLE kept_{name} AS TABLE {name}")
 

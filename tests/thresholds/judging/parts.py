@@ -23,7 +23,7 @@ from telemetry.log.payload import Payload
 from telemetry.log.redis_streams import RedisLog
 from telemetry.models import Device, LogLayout, Series
 from tests.builders import make_device
-from tests.iotplatform.pipeline.parts import drain_to_end, register_segment, test_connection
+from tests.iotplatform.pipeline.parts import drain_to_end, drains_connection, register_segment
 from thresholds.judge import ThresholdJudge
 from thresholds.models import Level, Severity, Threshold
 
@@ -89,7 +89,7 @@ class Worker:
         if wall is not None:
             judge._clock = judge._monotonic = wall
             clocks = {"wall": wall, "clock": wall}
-        connect = lambda: test_connection(kind)  # noqa: E731
+        connect = lambda: drains_connection(kind)  # noqa: E731
         return cls(ShardDrain(shard, log, judge, changed, connect, on_unjudged=on_unjudged, **clocks), judge)
 
     def work(self) -> int:
