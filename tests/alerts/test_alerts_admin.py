@@ -179,4 +179,11 @@ def test_the_sidebar_counts_what_nobody_has_to_a_bound(ann: Admin) -> None:
     assert open_count(None) == "3"  # type: ignore[arg-type]
     actions.acknowledge([Alert.objects.first().pk], operator())  # type: ignore[union-attr]
     assert open_count(None) == "2"  # type: ignore[arg-type]
-    assert "alerts/alert/" in ann.client.get("/admin/").content.decode()
+    assert ">2</span>" in ann.client.get("/admin/").content.decode()
+
+
+def test_the_sidebar_shows_no_red_nought(ann: Admin) -> None:
+    page = ann.client.get("/admin/").content.decode()
+    assert "alerts/alert/" in page
+    assert not re.search(r">\s*0\s*</span>", page)
+    assert "open_count" not in page
