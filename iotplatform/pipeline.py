@@ -1,7 +1,7 @@
 """The way of a reading, from the log to the table.
 
     bytes → gateway → decode → validate → accept → log                            (telemetry.gateways, telemetry.intake)
-    log → read → make room → lock position → store → judge → quarantine → move position → COMMIT → remember → trim
+    log → read → make room → lock position → store → mark → judge → quarantine → move position → COMMIT → remember → trim
 
 Everything between lock and COMMIT is one transaction. A crash before COMMIT means that the drain is done again; after
 it, the position says so. Whatever is kept in memory (frontier, series, position) is advanced only after COMMIT and
@@ -28,6 +28,7 @@ from telemetry.log.entries import Entry, Reading
 from telemetry.log.redis_streams import RedisLog
 from telemetry.quarantine.write import quarantine_entry, quarantine_orphans, quarantine_refused
 from telemetry.registry.young_series import YoungSeries
+from telemetry.rollups.marks import mark
 from telemetry.store import positions
 from telemetry.store.attempt import Attempt
 from telemetry.store.chunk import Chunk, take
@@ -187,6 +188,7 @@ class ShardDrain:
                 orphans = chunk.split_off(devices != 0)
                 quarantine_orphans(connection, orphans)
                 stored = write(connection, chunk.batch, memory.frontier, copy=self._copy)
+                mark(connection, stored.written)
                 moved = self._judging.chunk(
                     connection, position, moved, chunk, stored, memory.frontier, read_at if complete else None
                 )

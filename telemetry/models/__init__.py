@@ -10,7 +10,9 @@ from telemetry.models.position import (
     ShardPosition,
 )
 from telemetry.models.quarantine import QuarantinedReading, QuarantineDropped
+from telemetry.models.rollup import RollupMark, RollupState
 from telemetry.models.series import PurgedSeries, Series
+from telemetry.models.sight import DeviceSight
 
 __all__ = [
     "AuditEntry",
@@ -18,6 +20,7 @@ __all__ = [
     "DeviceGroup",
     "DeviceKey",
     "DeviceLastSeen",
+    "DeviceSight",
     "DeviceType",
     "FrontierCheckpoint",
     "LogLayout",
@@ -28,6 +31,8 @@ __all__ = [
     "QuarantinedReading",
     "ReceiptOutcome",
     "RegistryChange",
+    "RollupMark",
+    "RollupState",
     "Series",
     "ShardPosition",
 ]

@@ -44,6 +44,10 @@ class Engine(Protocol):
     def create(self, cursor: Cursor, days: int) -> None:
         """Make the empty readings table with ranges of that many days and its unique index (series_id, time)."""
 
+    def create_rollup(self, cursor: Cursor, table: str, width: int, percentiles: bool) -> None:
+        """Make the empty table of one level of rollups, with its unique index (series_id, time); its buckets are of
+        ``width`` µs. What its columns mean is said in `telemetry.rollups.levels`."""
+
     def ranges(self, cursor: Cursor) -> list[Range]:
         """All partitions or chunks, oldest first."""
 
@@ -87,6 +91,18 @@ def choose_engine(cursor: Cursor, wanted: str) -> Engine:
             "shared_preload_libraries, or set TIMESERIES_ENGINE=auto"
         )
     return Partitions()
+
+
+def rollup_columns(percentiles: bool) -> str:
+    """The columns of a rollup's table, as SQL."""
+    numbers = ["mean", "m2", "min", "max", "first", "last", "increase", *(("p50", "p95", "p99") if percentiles else ())]
+    fields = [
+        "series_id integer",
+        "time timestamptz",
+        "count bigint",
+        *(f"{name} double precision" for name in numbers),
+    ]
+    return ", ".join(f"{field} NOT NULL" for field in fields)
 
 
 def aligned(time: int, days: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp
+from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp, rollup_columns
 
 #: Key of the advisory lock under which ranges are made.
 _MAKING_RANGES = 7_261_001
@@ -24,6 +24,10 @@ class Partitions:
             "PARTITION BY RANGE (time)"
         )
         cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
+
+    def create_rollup(self, cursor: Cursor, table: str, width: int, percentiles: bool) -> None:
+        # One table a level: rollups are small beside the readings, and outlive them.
+        cursor.execute(f"CREATE TABLE {table} ({rollup_columns(percentiles)}, PRIMARY KEY (series_id, time))")
 
     def ranges(self, cursor: Cursor) -> list[Range]:
         cursor.execute(

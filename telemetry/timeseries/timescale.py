@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp
+from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp, rollup_columns
 
 
 class Timescale:
@@ -42,6 +42,19 @@ class Timescale:
         cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
         cursor.execute(
             f"ALTER TABLE {TABLE} SET (timescaledb.compress, timescaledb.compress_segmentby = 'series_id', "
+            "timescaledb.compress_orderby = 'time')"
+        )
+
+    def create_rollup(self, cursor: Cursor, table: str, width: int, percentiles: bool) -> None:
+        # A chunk holds the buckets of so many days that it is neither tiny nor larger than memory: 7 days of minutes.
+        days = max(7, 7 * width // 60_000_000 // 10)
+        cursor.execute(f"CREATE TABLE {table} ({rollup_columns(percentiles)})")
+        cursor.execute(
+            f"SELECT create_hypertable('{table}', by_range('time', INTERVAL '{days} days'), create_default_indexes => false)"
+        )
+        cursor.execute(f"CREATE UNIQUE INDEX {table}_series_time ON {table} (series_id, time)")
+        cursor.execute(
+            f"ALTER TABLE {table} SET (timescaledb.compress, timescaledb.compress_segmentby = 'series_id', "
             "timescaledb.compress_orderby = 'time')"
         )
 

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.builders import drain_all, make_device, make_key, post_readings
+from tests.thresholds.judging.parts import make_threshold
 
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
@@ -40,6 +41,7 @@ def api(platform_db: None) -> Iterator[Any]:
     key = make_key(make_device("pump-7"))
     post_readings(key, [{"metrics": {"temperature": 21.5, "running": True}}, {"metrics": {"temperature": "x"}}])
     drain_all()
+    make_threshold()
     return schemathesis.openapi.from_wsgi("/api/v1/schema?format=json", get_wsgi_application())
 
 

@@ -23,6 +23,7 @@ from thresholds import edit
 from thresholds.api.filters import FILTERS, filtered
 from thresholds.api.serializers import ThresholdSerializer
 from thresholds.bundle import MAX_THRESHOLDS, Unreadable, bundle, dump, load, take
+from thresholds.document import FIELDS
 from thresholds.models import Threshold
 
 __all__ = ["ExportView", "ImportView"]
@@ -69,12 +70,23 @@ class YAMLRenderer(BaseRenderer):
         return JSONRenderer().render(data)
 
 
+class BundledThresholdSerializer(ThresholdSerializer):
+    """A threshold as it stands in a file: what a person may set, and nothing that the platform adds."""
+
+    class Meta(ThresholdSerializer.Meta):
+        fields = ["id", *("for_" if name == "for" else name for name in FIELDS)]
+        read_only_fields: list[str] = []
+
+    # What the base declares beside its fields is not part of a file.
+    unit = sentence = late_breaches = None
+
+
 class BundleSerializer(serializers.Serializer[Any]):
     """`id` and `overrides` are the file's own numbers, which tie its thresholds together."""
 
     format = serializers.CharField(required=False, default="iot-thresholds")
     version = serializers.IntegerField(required=False, default=1)
-    thresholds: Any = ThresholdSerializer(many=True, help_text=f"At most {MAX_THRESHOLDS}.")
+    thresholds: Any = BundledThresholdSerializer(many=True, help_text=f"At most {MAX_THRESHOLDS}.")
 
 
 class ImportedSerializer(serializers.Serializer[Any]):
