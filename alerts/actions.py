@@ -1,4 +1,4 @@
-"""What people do with alerts: acknowledge, assign, comment, resolve; one alert or thousands.
+"""What people do with alerts: acknowledge and take it back, assign, comment, resolve; one alert or thousands.
 
 Of two people who do the same at once one wins, and the other is told who it was. Nobody waits for an alert while holding
 others: drains lock many at once, in any order, and must never wait in a ring. Only resolving concerns judging: it holds
@@ -23,7 +23,7 @@ from alerts.wording import moment
 from telemetry.models import LogLayout, ShardPosition
 from thresholds.waiting import await_safe
 
-__all__ = ["Outcome", "acknowledge", "assign", "comment", "resolve"]
+__all__ = ["Outcome", "acknowledge", "assign", "comment", "resolve", "unacknowledge"]
 
 _AT_ONCE = 500
 _Kind = AlertEvent.Kind
@@ -66,6 +66,28 @@ def acknowledge(ids: Iterable[int], user: Any, text: str = "") -> Outcome:
     def apply(alerts: Sequence[Alert]) -> None:
         _rows(alerts).update(state=_State.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=user)
         _note(alerts, _Kind.ACKNOWLEDGED, user, text, now)
+
+    return _act(ids, decide, apply)
+
+
+def unacknowledge(ids: Iterable[int], user: Any, text: str = "") -> Outcome:
+    """Take one's acknowledgement back: nobody looks after these alerts any more, and reminders go on.
+
+    Refused for what somebody else acknowledged, for what is over, and once somebody else has done something with it since:
+    they may count on it.
+    """
+    now = timezone.now()
+
+    def decide(alert: Alert) -> str | None:
+        if alert.state == _State.OPEN:
+            return ""
+        if alert.state != _State.ACKNOWLEDGED:
+            return _over(alert)
+        return _acknowledged(alert) if alert.acknowledged_by_id != user.pk else _touched(alert, user)
+
+    def apply(alerts: Sequence[Alert]) -> None:
+        _rows(alerts).update(state=_State.OPEN, acknowledged_at=None, acknowledged_by=None)
+        _note(alerts, _Kind.UNACKNOWLEDGED, user, text, now)
 
     return _act(ids, decide, apply)
 
@@ -238,6 +260,16 @@ def _note(alerts: Sequence[Alert], kind: str, user: Any, text: str, now: datetim
 def _acknowledged(alert: Alert) -> str:
     who = alert.acknowledged_by.get_username() if alert.acknowledged_by else "somebody"
     return f"{who} acknowledged it at {_at(alert.acknowledged_at)}."
+
+
+def _touched(alert: Alert, user: Any) -> str | None:
+    """What somebody else has done with it since it was acknowledged; None where nobody has."""
+    since = AlertEvent.objects.filter(alert=alert, at__gte=alert.acknowledged_at).exclude(who=None).exclude(who=user)
+    event = since.select_related("who").last()
+    if event is None:
+        return None
+    did = "commented on" if event.kind == _Kind.COMMENTED else event.kind
+    return f"{event.who.get_username()} {did} it at {_at(event.at)}, and may count on you: tell them."
 
 
 def _over(alert: Alert) -> str:

@@ -121,6 +121,7 @@ class AlertEvent(models.Model):
         LOWERED = "lowered"
         FLAPPING = "flapping"
         ACKNOWLEDGED = "acknowledged"
+        UNACKNOWLEDGED = "unacknowledged", "acknowledgement taken back"
         ASSIGNED = "assigned"
         COMMENTED = "commented"
         SUPPRESSED = "suppressed"

@@ -1,4 +1,4 @@
-"""What people do with an alert: acknowledge, assign, comment, resolve."""
+"""What people do with an alert: acknowledge and take it back, assign, comment, resolve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from telemetry.api.errors import Conflict, Unavailable
 from telemetry.api.lookups import find_numbered
 from telemetry.api.permissions import ChangePermission
 
-__all__ = ["BUSY", "AcknowledgeView", "AssignView", "CommentView", "ResolveView"]
+__all__ = ["BUSY", "AcknowledgeView", "AssignView", "CommentView", "ResolveView", "UnacknowledgeView"]
 
 BUSY = "Readings of this device are being stored just now, for longer than usual. Nothing was changed; try again."
 _CONFLICT = OpenApiResponse(description="Somebody else was first, or it is over; `detail` says who and when.")
@@ -56,6 +56,18 @@ class AcknowledgeView(_ActionView):
 
     def act(self, ids: list[int], user: Any, said: dict[str, Any]) -> Outcome:
         return actions.acknowledge(ids, user, said["text"])
+
+
+class UnacknowledgeView(_ActionView):
+    serializer_class = NoteSerializer
+
+    @extend_schema(responses={200: AlertDetailSerializer, 409: _CONFLICT})
+    def post(self, request: Request, id: int) -> Response:
+        """Take your own acknowledgement back, while nobody else has done anything with the alert since."""
+        return super().post(request, id)
+
+    def act(self, ids: list[int], user: Any, said: dict[str, Any]) -> Outcome:
+        return actions.unacknowledge(ids, user, said["text"])
 
 
 class AssignView(_ActionView):

@@ -23,7 +23,7 @@ __all__ = ["BulkView"]
 
 #: More at once would hold a web thread for too long; `more` says that the filter matches others still.
 MAX_ALERTS = 5_000
-_ACTIONS = ("acknowledge", "assign", "comment", "resolve")
+_ACTIONS = ("acknowledge", "unacknowledge", "assign", "comment", "resolve")
 _KNOWN = [parameter.name for parameter in FILTERS]
 
 
@@ -92,7 +92,7 @@ class BulkView(GenericAPIView):
 
     @extend_schema(operation_id="alerts_bulk", responses={200: BulkAnswerSerializer})
     def post(self, request: Request) -> Response:
-        """Acknowledge, assign, comment or resolve many alerts; answers what became of each."""
+        """Acknowledge, take that back, assign, comment or resolve many alerts; answers what became of each."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         said = serializer.validated_data
@@ -129,6 +129,7 @@ def _matching(wanted: dict[str, Any], request: Request) -> tuple[list[int], bool
 
 _ACT = {
     "acknowledge": lambda ids, user, said: actions.acknowledge(ids, user, said["text"]),
+    "unacknowledge": lambda ids, user, said: actions.unacknowledge(ids, user, said["text"]),
     "assign": lambda ids, user, said: actions.assign(ids, user, said["assignee"]),
     "comment": lambda ids, user, said: actions.comment(ids, user, said["text"]),
     "resolve": lambda ids, user, said: actions.resolve(ids, user, said["text"]),

@@ -28,6 +28,7 @@ FILTERS = [
     OpenApiParameter("type", str, description="Name of a device type."),
     OpenApiParameter("group", str, description="Path of a group; what lies below it belongs to it."),
     OpenApiParameter("assignee", str, description="User name, `me`, or `none`."),
+    OpenApiParameter("q", str, description="Part of the name of the threshold, the device or the metric."),
     OpenApiParameter("flapping", bool),
     OpenApiParameter("since", datetime, description="Opened at or after this ISO 8601 time."),
     OpenApiParameter("until", datetime, description="Opened before this ISO 8601 time."),
@@ -49,6 +50,9 @@ def narrowed(alerts: QuerySet[Alert], request: Request | Any) -> QuerySet[Alert]
     alerts = _of_devices(alerts, request)
     if name := parameters.text(request, "assignee"):
         alerts = _of_assignee(alerts, request, name)
+    if term := parameters.text(request, "q"):
+        parts = Q(threshold_name__icontains=term) | Q(device_name__icontains=term) | Q(metric__icontains=term)
+        alerts = alerts.filter(parts)
     if (flapping := parameters.flag(request, "flapping")) is not None:
         alerts = alerts.filter(flapping=flapping)
     if since := parameters.moment(request, "since"):

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("alerts/bulk", alert_bulk.BulkView.as_view(), name="alerts-bulk"),
     path("alerts/<int:id>", alerts.AlertDetail.as_view(), name="alert"),
     path("alerts/<int:id>/acknowledge", alert_actions.AcknowledgeView.as_view(), name="alert-acknowledge"),
+    path("alerts/<int:id>/unacknowledge", alert_actions.UnacknowledgeView.as_view(), name="alert-unacknowledge"),
     path("alerts/<int:id>/assign", alert_actions.AssignView.as_view(), name="alert-assign"),
     path("alerts/<int:id>/comment", alert_actions.CommentView.as_view(), name="alert-comment"),
     path("alerts/<int:id>/resolve", alert_actions.ResolveView.as_view(), name="alert-resolve"),
