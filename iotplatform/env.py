@@ -124,6 +124,8 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "compress_after_days": Number(0, 36_500, "14"),
     "quarantine_max_rows": Number(1, 1e9, "100000"),
     "quarantine_per_device_per_minute": Number(0, 1e6, "600"),
+    "rollup_refresh_seconds": Number(1, 3600, "60"),
+    "rollup_delay_seconds": Number(0, 3600, "30"),
     "quarantine_keep_days": Number(1, 3650, "30"),
     "receipt_keep_days": Number(1, 365, "7"),
     "alert_flapping_openings": Number(1, 1000, "5"),
@@ -177,6 +179,8 @@ class Config:
     compress_after_days: int
     quarantine_max_rows: int
     quarantine_per_device_per_minute: int
+    rollup_refresh_seconds: int
+    rollup_delay_seconds: int
     quarantine_keep_days: int
     receipt_keep_days: int
     alert_flapping_openings: int

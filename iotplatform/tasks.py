@@ -26,6 +26,7 @@ from telemetry.last_seen import write_last_seen
 from telemetry.log import keys
 from telemetry.log.redis_streams import RedisLog
 from telemetry.log.wake import DRAIN_TASK, drain_queue, publish
+from telemetry.rollups.run import refresh_due
 from thresholds.judge import ThresholdJudge
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
@@ -114,6 +115,12 @@ def keep_ranges() -> None:
     upkeep.keep_ranges(config)
 
 
+@shared_task(name="iotplatform.tasks.refresh_rollups")
+def refresh_rollups() -> None:
+    """Minutes, hours and days where readings came."""
+    refresh_due(_log(), config)
+
+
 @shared_task(name="iotplatform.tasks.prune")
 def prune() -> None:
     """What is older than its time to be kept."""
@@ -184,6 +191,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         ("keep_ranges", 60.0),
         ("prune", 600.0),
         ("purge_deleted", 30.0),
+        ("refresh_rollups", float(config.rollup_refresh_seconds)),
     ):
         schedule[name] = {"task": f"iotplatform.tasks.{name}", "schedule": seconds, "options": {"expires": seconds}}
     for name, seconds in (

@@ -33,6 +33,8 @@ __all__ = [
     "readings_stored",
     "readings_unjudged",
     "receipts_replayed",
+    "rollup_buckets",
+    "rollup_refresh_seconds",
     "series_created",
     "shard_takeovers",
     "store_fallbacks",
@@ -108,3 +110,12 @@ store_fallbacks = Counter(
     "iot_store_fallbacks", "Batches stored through the staging table because plain COPY met a duplicate."
 )
 partitions_made = Counter("iot_partitions_made", "Partitions or chunks made, ahead of time or on demand.")
+
+# --- rollups -----------------------------------------------------------------------------------
+
+rollup_buckets = Counter("iot_rollup_buckets", "Buckets of rollups made or made again, by level.", ["level"])
+rollup_refresh_seconds = Histogram(
+    "iot_rollup_refresh_seconds",
+    "Time of one refresh of the rollups.",
+    buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0),
+)

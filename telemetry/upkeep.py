@@ -11,6 +11,8 @@ import psycopg
 
 from telemetry import measures
 from telemetry.database import connect
+from telemetry.rollups.levels import LEVELS
+from telemetry.rollups.marks import oldest_marked
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, TABLE, engine_in_use
 
@@ -33,13 +35,18 @@ def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | in
         engine = engine_in_use(cursor)
         ahead = now + width * np.arange(config.partitions_ahead + 1, dtype=np.int64)
         made = Coverage(engine, config.partition_days).ensure(cursor, ahead)
-        dropped, compressed = [], []
+        dropped: list[str] = []
+        compressed: list[str] = []
         if config.raw_retention_days:
-            dropped = engine.drop_before(cursor, now - config.raw_retention_days * MICROSECONDS_PER_DAY)
+            before = now - config.raw_retention_days * MICROSECONDS_PER_DAY
+            # Rollups outlive the readings: what is not rolled up yet stays until it is.
+            dropped = engine.drop_before(cursor, min(before, oldest_marked(cursor, before)))
         if config.compress_after_days:
             # Compressing a chunk may take longer than a statement of the request path is allowed to.
             connection.execute("SET statement_timeout = '1h'")
-            compressed = engine.compress_before(cursor, now - config.compress_after_days * MICROSECONDS_PER_DAY)
+            before = now - config.compress_after_days * MICROSECONDS_PER_DAY
+            for table in (TABLE, *(level.table for level in LEVELS)):
+                compressed += engine.compress_before(cursor, before, table)
     if made:
         measures.partitions_made.inc(made)
     if made or dropped or compressed:
@@ -78,7 +85,7 @@ def _prune_quarantine(connection: psycopg.Connection[Any], most: int) -> None:
 
 
 def purge_deleted() -> int:
-    """Remove readings of deleted devices, a bounded number of rows at a time; answers how many."""
+    """Remove readings and rollups of deleted devices, a bounded number of rows at a time; answers how many."""
     removed = 0
     with connect(autocommit=True) as connection:
         waiting = connection.execute(
@@ -87,5 +94,7 @@ def purge_deleted() -> int:
         for (series,) in waiting:
             while gone := connection.execute(_PURGE, [series, _PURGE_ROWS]).rowcount:
                 removed += gone
+            for level in LEVELS:
+                connection.execute(f"DELETE FROM {level.table} WHERE series_id = %s", [series])
             connection.execute("DELETE FROM telemetry_purgedseries WHERE series_id = %s", [series])
     return removed

@@ -14,32 +14,48 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from telemetry.binary_arrays import int4_array
 from telemetry.intake.batch import Batch
 from telemetry.rollups.levels import DAY, HOUR, MINUTE, Level
 from telemetry.timeseries.engine import Cursor, as_microseconds, as_timestamp
 
-__all__ = ["Marked", "mark", "marked", "rolled_upto"]
+__all__ = ["Marked", "add_marks", "grouped", "mark", "marked", "oldest_marked", "rolled_upto"]
 
 #: (series ids ascending, low, high): readings came in [low, high) µs of each of these series.
 Marked = tuple[NDArray[np.int32], int, int]
 
 #: One drain adds at most about so many rows; with more different ranges they are rounded to hours, then days.
 _MOST_ROWS = 200
+_ADD = (
+    "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series) "
+    "VALUES (%s, %s, %s, %s, %s, %b)"
+)
 
 
 def mark(connection: psycopg.Connection[Any], written: Batch) -> None:
     """Note rows that were stored, sorted by (series, time), in their transaction."""
-    rows = [
-        ("minute", as_timestamp(low), as_timestamp(high), int(series[0]), int(series[-1]), series.tolist())
-        for series, low, high in ranges_of(written)
-    ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series) "
-                "VALUES (%s, %s, %s, %s, %s, %b)",
-                rows,
-            )
+    found = ranges_of(written)
+    if found:
+        add_marks(connection, MINUTE, found)
+
+
+def add_marks(connection: psycopg.Connection[Any], level: Level, found: Sequence[Marked]) -> None:
+    """Say of these ranges that their buckets of this level have to be made again."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _ADD,
+            [
+                (
+                    level.name,
+                    as_timestamp(low),
+                    as_timestamp(high),
+                    int(series[0]),
+                    int(series[-1]),
+                    int4_array(series),
+                )
+                for series, low, high in found
+            ],
+        )
 
 
 def ranges_of(written: Batch) -> list[Marked]:
@@ -48,11 +64,11 @@ def ranges_of(written: Batch) -> list[Marked]:
         return []
     found: list[Marked] = []
     for level in (MINUTE, HOUR, DAY):
-        found = _grouped(*_runs(written, level))
+        found = grouped(*_runs(written, level))
         if len(found) <= _MOST_ROWS:
             return found
     # Scattered over many days in as many ways: one range a series, cut at years.
-    return _grouped(*_runs(written, Level("year", 365 * DAY.width, percentiles=False)))
+    return grouped(*_runs(written, Level("year", 365 * DAY.width, percentiles=False)))
 
 
 def _runs(written: Batch, level: Level) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
@@ -65,7 +81,10 @@ def _runs(written: Batch, level: Level) -> tuple[NDArray[np.int32], NDArray[np.i
     return written.series[first], buckets[first], buckets[last] + level.width
 
 
-def _grouped(series: NDArray[np.int32], low: NDArray[np.int64], high: NDArray[np.int64]) -> list[Marked]:
+def grouped(series: NDArray[np.int32], low: NDArray[np.int64], high: NDArray[np.int64]) -> list[Marked]:
+    """Ranges, one a row, as marks: series of the same range together."""
+    if not len(series):
+        return []
     order = np.lexsort((series, high, low))
     series, low, high = series[order], low[order], high[order]
     begins = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
@@ -80,6 +99,13 @@ def rolled_upto(cursor: Cursor) -> int:
     cursor.execute("SELECT rolled_upto FROM telemetry_rollupstate WHERE id = 1")
     row = cursor.fetchone()
     return as_microseconds(row[0]) if row else 0
+
+
+def oldest_marked(cursor: Cursor, otherwise: int) -> int:
+    """The earliest event time (µs) of anything that is marked."""
+    cursor.execute("SELECT min(low) FROM telemetry_rollupmark")
+    row = cursor.fetchone()
+    return as_microseconds(row[0]) if row and row[0] is not None else otherwise
 
 
 def marked(cursor: Cursor, level: Level, series_ids: Sequence[int], start: int, end: int) -> list[tuple[int, int, int]]:

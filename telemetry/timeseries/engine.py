@@ -48,8 +48,8 @@ class Engine(Protocol):
         """Make the empty table of one level of rollups, with its unique index (series_id, time); its buckets are of
         ``width`` µs. What its columns mean is said in `telemetry.rollups.levels`."""
 
-    def ranges(self, cursor: Cursor) -> list[Range]:
-        """All partitions or chunks, oldest first."""
+    def ranges(self, cursor: Cursor, table: str = TABLE) -> list[Range]:
+        """All partitions or chunks, oldest first; of readings, or of a rollup's table where those are kept in ranges."""
 
     def add_range(self, cursor: Cursor, start: int, end: int) -> None:
         """Make room for event times [start, end) µs; no error where another process was faster."""
@@ -57,8 +57,9 @@ class Engine(Protocol):
     def drop_before(self, cursor: Cursor, before: int) -> list[str]:
         """Drop ranges that end at or before that event time (µs); answers their names."""
 
-    def compress_before(self, cursor: Cursor, before: int) -> list[str]:
-        """Compress ranges that end at or before that event time (µs), where the engine can; answers their names."""
+    def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
+        """Compress ranges of a table that end at or before that event time (µs), where the engine can; answers their
+        names."""
 
 
 def engine_in_use(cursor: Cursor) -> Engine:

@@ -29,11 +29,11 @@ class Partitions:
         # One table a level: rollups are small beside the readings, and outlive them.
         cursor.execute(f"CREATE TABLE {table} ({rollup_columns(percentiles)}, PRIMARY KEY (series_id, time))")
 
-    def ranges(self, cursor: Cursor) -> list[Range]:
+    def ranges(self, cursor: Cursor, table: str = TABLE) -> list[Range]:
         cursor.execute(
             "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
             "WHERE i.inhparent = to_regclass(%s)",
-            [TABLE],
+            [table],
         )
         found = []
         for name, bounds in cursor.fetchall():
@@ -66,7 +66,7 @@ class Partitions:
             cursor.execute(f"DROP TABLE IF EXISTS {name}")
         return old
 
-    def compress_before(self, cursor: Cursor, before: int) -> list[str]:
+    def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
         """Plain PostgreSQL has no columnar compression; `manage.py doctor` says so."""
         return []
 

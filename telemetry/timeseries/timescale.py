@@ -58,12 +58,12 @@ class Timescale:
             "timescaledb.compress_orderby = 'time')"
         )
 
-    def ranges(self, cursor: Cursor) -> list[Range]:
+    def ranges(self, cursor: Cursor, table: str = TABLE) -> list[Range]:
         cursor.execute(
             "SELECT format('%%I.%%I', chunk_schema, chunk_name), range_start, range_end, is_compressed "
             "FROM timescaledb_information.chunks WHERE hypertable_name = %s AND hypertable_schema = current_schema() "
             "ORDER BY range_start",
-            [TABLE],
+            [table],
         )
         return [
             Range(name, as_microseconds(start), as_microseconds(end), packed)
@@ -83,8 +83,8 @@ class Timescale:
         )
         return [row[0] for row in cursor.fetchall()]
 
-    def compress_before(self, cursor: Cursor, before: int) -> list[str]:
-        old = [part.table for part in self.ranges(cursor) if part.end <= before and not part.compressed]
+    def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
+        old = [part.table for part in self.ranges(cursor, table) if part.end <= before and not part.compressed]
         for name in old:
             cursor.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", [name])
         return old

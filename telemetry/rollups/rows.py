@@ -1,0 +1,103 @@
+"""Readings out of their table in pieces, and buckets into theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from telemetry.binary_arrays import TO_2000, float8_array, int4_array, int8_array, timestamptz_array
+from telemetry.rollups.buckets import Buckets
+from telemetry.rollups.levels import Level
+from telemetry.rollups.pieces import Pieces
+from telemetry.timeseries.engine import TABLE, as_timestamp
+
+__all__ = ["Readings", "fetch", "write_buckets"]
+
+#: (series, times in µs since 1970, values), sorted by (series, time).
+Readings = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
+
+#: As timestamptz_send and float8send write them.
+_PACKED = np.dtype([("time", ">i8"), ("value", ">f8")])
+# Each piece goes down the index by itself; the outer bounds are constants, by which the planner leaves out partitions.
+_FETCH = f"""
+SELECT u.place, (
+    SELECT string_agg(packed, ''::bytea) FROM (
+        SELECT timestamptz_send(time) || float8send(value) AS packed FROM {TABLE}
+        WHERE series_id = u.series AND time >= u.low AND time < u.high AND time >= %s AND time < %s ORDER BY time
+    ) AS ordered)
+FROM unnest(%b, %b, %b) WITH ORDINALITY AS u(series, low, high, place) ORDER BY u.place
+"""
+_READINGS_AT_ONCE = 1_000_000
+_FIRST_PIECES = 256
+_MOST_PIECES = 20_000
+
+
+def fetch(connection: psycopg.Connection[Any], pieces: Pieces, level: Level) -> Iterator[tuple[slice, Readings]]:
+    """The readings of pieces, about a million at a time, cut between buckets of the level: (which pieces, readings)."""
+    at, size = 0, _FIRST_PIECES
+    while at < len(pieces):
+        end = _between_buckets(pieces, min(len(pieces), at + size), level)
+        part = slice(at, end)
+        readings = _fetch(connection, pieces.at(part))
+        yield part, readings
+        # The next fetch is as large as this one was dense.
+        wanted = (end - at) * _READINGS_AT_ONCE // max(1, len(readings[1]))
+        size = max(1, min(wanted, 4 * (end - at), _MOST_PIECES))
+        at = end
+
+
+def _between_buckets(pieces: Pieces, end: int, level: Level) -> int:
+    """The first place from ``end`` on where no bucket is cut in two."""
+    while (
+        end < len(pieces)
+        and pieces.series[end] == pieces.series[end - 1]
+        and pieces.low[end] == pieces.high[end - 1]
+        and pieces.low[end] % level.width
+    ):
+        end += 1
+    return end
+
+
+def _fetch(connection: psycopg.Connection[Any], pieces: Pieces) -> Readings:
+    parameters = [
+        as_timestamp(int(pieces.low.min())),
+        as_timestamp(int(pieces.high.max())),
+        int4_array(pieces.series),
+        timestamptz_array(pieces.low),
+        timestamptz_array(pieces.high),
+    ]
+    found = connection.execute(_FETCH, parameters, binary=True).fetchall()
+    rows = np.frombuffer(b"".join(packed or b"" for _, packed in found), _PACKED)
+    lengths = [len(packed) // _PACKED.itemsize if packed else 0 for _, packed in found]
+    times = rows["time"].astype(np.int64) + TO_2000
+    return np.repeat(pieces.series, lengths), times, rows["value"].astype(np.float64)
+
+
+def write_buckets(connection: psycopg.Connection[Any], level: Level, buckets: Buckets) -> None:
+    """Put buckets in the place of those that were there."""
+    if not len(buckets):
+        return
+    columns = {
+        "series_id": int4_array(buckets.series),
+        "time": timestamptz_array(buckets.time),
+        "count": int8_array(buckets.count),
+        **{
+            name: float8_array(getattr(buckets, name))
+            for name in ("mean", "m2", "min", "max", "first", "last", "increase")
+        },
+        **{
+            name: float8_array(column)
+            for name, column in zip(("p50", "p95", "p99"), buckets.quantiles, strict=level.percentiles)
+        },
+    }
+    names = ", ".join(columns)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in ("series_id", "time"))
+    connection.execute(
+        f"INSERT INTO {level.table} ({names}) SELECT * FROM unnest({', '.join(['%b'] * len(columns))}) "
+        f"ON CONFLICT (series_id, time) DO UPDATE SET {changes}",
+        list(columns.values()),
+    )
