@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from telemetry.models import DeviceGroup, MetricDefinition, Series
+from telemetry.models import Device, DeviceGroup, MetricDefinition, Series
 from thresholds.models import Threshold
 from thresholds.rule import Rule
 
@@ -32,10 +32,13 @@ class Matching:
     total: int
 
 
-def matching_series(rule: Rule, limit: int) -> Matching:
-    """The series in a rule's scope, without disabled devices, and where no enabled threshold overrides it."""
+def matching_series(rule: Rule, limit: int, devices: QuerySet[Device] | None = None) -> Matching:
+    """The series in a rule's scope, without disabled devices, and where no enabled threshold overrides it; of these
+    devices only, where some are given."""
     found = Series.objects.filter(_in_scope(rule.device_id, rule.type_id, rule.group_id), metric=rule.metric)
     found = found.filter(device__enabled=True)
+    if devices is not None:
+        found = found.filter(device__in=devices.order_by().values("pk"))
     if rule.threshold_id:
         overriding = Threshold.objects.filter(overrides=rule.threshold_id, enabled=True)
         for scope in overriding.values_list("device_id", "device_type_id", "group_id"):

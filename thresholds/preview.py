@@ -14,8 +14,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet
 from psycopg.errors import QueryCanceled
 
+from telemetry.models import Device
 from telemetry.query.columns import Columns, columns_of
 from thresholds.backtest import judge_in_parts
 from thresholds.document import columns, level_columns
@@ -99,15 +101,15 @@ def draft_rule(checked: Mapping[str, Any], threshold_id: int = 0) -> Rule:
     )
 
 
-def preview(rule: Rule, start: int, end: int, now: int) -> Preview:
+def preview(rule: Rule, start: int, end: int, now: int, devices: QuerySet[Device] | None = None) -> Preview:
     """Judge the stored readings of every series in a rule's scope, with event times in [start, end).
 
-    Series on which an enabled threshold overrides this one are left out, as judging leaves them out. Raises TooExpensive
-    or Busy.
+    Series on which an enabled threshold overrides this one are left out, as judging leaves them out; so are those of
+    other devices than these, where some are given. Raises TooExpensive or Busy.
     """
     with _one_at_a_time():
         clock = Clock()
-        matching = matching_series(rule, MAX_SERIES)
+        matching = matching_series(rule, MAX_SERIES, devices)
         result = Preview(start, end, matching=matching.total)
         alerts: list[PreviewAlert] = []
         for series in matching.series:

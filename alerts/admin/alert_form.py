@@ -6,12 +6,11 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
-from django.db.models import Q, QuerySet
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from alerts import actions
 from alerts.actions import Outcome
+from alerts.assignees import assignees
 
 __all__ = ["ActionForm"]
 
@@ -34,7 +33,7 @@ class ActionForm(forms.Form):
 
     def __init__(self, *args: Any, may_change: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["assignee"].queryset = _assignable() if may_change else get_user_model().objects.none()  # type: ignore[attr-defined]
+        self.fields["assignee"].queryset = assignees() if may_change else get_user_model().objects.none()  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         said = self.cleaned_data
@@ -53,11 +52,3 @@ class ActionForm(forms.Form):
             case "comment":
                 return actions.comment([alert_id], user, said["text"])
         return actions.resolve([alert_id], user, said["text"])
-
-
-def _assignable() -> QuerySet[Any]:
-    """Active people who may see alerts."""
-    view = Permission.objects.filter(content_type__app_label="alerts", codename="view_alert")
-    may = Q(is_superuser=True) | Q(user_permissions__in=view) | Q(groups__permissions__in=view)
-    users = get_user_model()._default_manager
-    return users.filter(may, is_active=True).distinct().order_by("username")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
@@ -16,7 +17,9 @@ from telemetry.api import parameters
 from telemetry.api.errors import Unavailable
 from telemetry.api.fields import OffsetDateTimeField
 from telemetry.api.permissions import ModelPermissions
+from telemetry.models import Device
 from telemetry.query.values import utc_text
+from telemetry.sight import sees_everything, visible_devices
 from telemetry.timeseries.engine import EARLIEST, as_microseconds, as_timestamp
 from thresholds import edit
 from thresholds.api.serializers import ThresholdSerializer
@@ -27,7 +30,7 @@ from thresholds.notices import PreviewAlert
 from thresholds.preview import DEFAULT_RANGE, MAX_ALERTS, MAX_SERIES, Busy, Preview, TooExpensive, draft_rule, preview
 from thresholds.rule import Rule
 
-__all__ = ["PreviewView", "rule_of"]
+__all__ = ["DraftField", "PreviewView", "ViewPermission", "checked_draft", "rule_of", "seen_devices"]
 
 _MAX_ID = 2**63 - 1
 
@@ -97,15 +100,26 @@ class PreviewView(GenericAPIView):
         start, end = _range(wanted, now)
         rule = rule_of(wanted["threshold"])
         try:
-            return Response(_shown(preview(rule, start, end, now)))
+            return Response(_shown(preview(rule, start, end, now, seen_devices(request.user))))
         except TooExpensive as error:
             parameters.invalid("start", str(error), "too_expensive")
         except Busy as error:
             raise Unavailable(str(error)) from error
 
 
+def seen_devices(user: Any) -> QuerySet[Device] | None:
+    """The devices that a preview may tell of; None where nothing is hidden from this person."""
+    return None if sees_everything(user) else visible_devices(user)
+
+
 def rule_of(wanted: Any) -> Rule:
     """The rule of a threshold's id, or of one as it is sent. Raises ValidationError below the field "threshold"."""
+    return draft_rule(*checked_draft(wanted))
+
+
+def checked_draft(wanted: Any) -> tuple[dict[str, Any], int]:
+    """The document of a threshold's id, or of one as it is sent, its scope as rows; and its id, 0 where it has none.
+    Raises ValidationError below the field "threshold"."""
     instance: Threshold | None = None
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         instance = edit.thresholds().filter(pk=wanted).first() if 0 < wanted <= _MAX_ID else None
@@ -117,7 +131,7 @@ def rule_of(wanted: Any) -> Rule:
     serializer = ThresholdSerializer(instance, data={"name": "Preview"} | dict(wanted))
     if not serializer.is_valid():
         raise serializers.ValidationError({"threshold": serializer.errors})
-    return draft_rule(serializer.validated_data, instance.pk if instance else 0)
+    return serializer.validated_data, instance.pk if instance else 0
 
 
 def _range(wanted: Mapping[str, Any], now: int) -> tuple[int, int]:
