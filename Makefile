@@ -25,7 +25,9 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@touch $@
 
 setup: $(VENV)/.installed
+	@$(BIN)/python -m iotplatform.launcher.frontend
 setup-dev: $(VENV)/.installed-dev
+	@$(BIN)/python -m iotplatform.launcher.frontend
 
 run: setup
 	@exec $(BIN)/python -m iotplatform.launcher
@@ -50,4 +52,5 @@ bench: setup-dev
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis static-root
+	rm -rf iotplatform/dashboard/assets/node_modules iotplatform/dashboard/static/dashboard/vendor
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from alerts.api.urls import urlpatterns as alerts_api
 from iotplatform.observability import health, metrics
@@ -15,10 +14,10 @@ from thresholds.api.urls import urlpatterns as thresholds_api
 _api = [*telemetry_api, *thresholds_api, *alerts_api]
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("api/v1/", include((_api, "api"))),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("", include("iotplatform.dashboard.urls")),
 ]

@@ -24,4 +24,5 @@ def mark_current(project: Path) -> None:
 
 def _sources(project: Path) -> list[Path]:
     """What our own apps bring, and the versions of the packages that bring the rest."""
-    return [project / "requirements.txt", *(path for path in project.glob("*/static/**/*") if path.is_file())]
+    brought = (path for pattern in ("*/static/**/*", "*/*/static/**/*") for path in project.glob(pattern))
+    return [project / "requirements.txt", *(path for path in brought if path.is_file())]

@@ -34,13 +34,13 @@ _PERMISSIONS = (
 )
 _CSP_DATA = "default-src 'none'; frame-ancestors 'none'"
 _CSP_PAGE = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; "
+    "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
 #: The admin's kit evaluates expressions in its templates (Alpine.js), and the API's page starts with an inline script.
 _CSP_INLINE = _CSP_PAGE.replace(
     "default-src 'self';", "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
-)
+).replace("style-src 'self';", "style-src 'self' 'unsafe-inline';")
 _INLINE_PATHS = ("/admin/", "/api/v1/docs")
 
 

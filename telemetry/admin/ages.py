@@ -7,21 +7,9 @@ from datetime import UTC, datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from telemetry.ages import age
+
 __all__ = ["age", "ago"]
-
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-
-
-def age(seconds: float) -> str:
-    """Such as "4 s ago", "3 min ago", "in 2 d"."""
-    size = abs(seconds)
-    for length, unit in _UNITS:
-        if size >= length:
-            text = f"{size // length:.0f} {unit}"
-            break
-    else:
-        text = f"{size // 1:.0f} s"
-    return f"in {text}" if seconds < -1 else f"{text} ago"
 
 
 def ago(moment: datetime | None, now: datetime) -> SafeString | None:

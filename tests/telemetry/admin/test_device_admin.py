@@ -203,8 +203,8 @@ def test_every_page_opens(admin: Admin) -> None:
         admin.get(page)
 
 
-def test_the_front_door_leads_to_the_admin(db: None) -> None:
-    assert Client().get("/", follow=True).redirect_chain[-1][0] == "/admin/login/?next=/admin/"
+def test_the_front_door_leads_to_the_dashboard(db: None) -> None:
+    assert Client().get("/", follow=True).redirect_chain[-1][0] == "/login/?next=/"
 
 
 @pytest.mark.parametrize(
