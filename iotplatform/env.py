@@ -128,6 +128,11 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "rollup_delay_seconds": Number(0, 3600, "30"),
     "quarantine_keep_days": Number(1, 3650, "30"),
     "receipt_keep_days": Number(1, 365, "7"),
+    "query_timeout_seconds": Number(0.1, 60, "5", whole=False),
+    "query_max_rows": Number(1000, 1e9, "1000000"),
+    "query_max_points": Number(100, 10_000_000, "50000"),
+    "query_cache_seconds": Number(0, 2_592_000, "86400"),
+    "query_stale_seconds": Number(0, 86_400, "900"),
     "alert_flapping_openings": Number(1, 1000, "5"),
     "alert_flapping_minutes": Number(0.1, 1440, "10", whole=False),
     "alert_group_seconds": Number(0, 3600, "30", whole=False),
@@ -183,6 +188,11 @@ class Config:
     rollup_delay_seconds: int
     quarantine_keep_days: int
     receipt_keep_days: int
+    query_timeout_seconds: float
+    query_max_rows: int
+    query_max_points: int
+    query_cache_seconds: int
+    query_stale_seconds: int
     alert_flapping_openings: int
     alert_flapping_minutes: float
     alert_group_seconds: float
