@@ -21,6 +21,7 @@ from django.utils import timezone
 from alerts.models import Alert, AlertEvent
 from alerts.wording import span
 from telemetry.models import ShardPosition
+from telemetry.rollups.freshness import BEHIND_SECONDS, STALE_SECONDS, freshness
 from thresholds.models import PairState, Severity
 
 __all__ = ["PLATFORM", "Trouble", "check", "left_unjudged", "over", "report"]
@@ -61,6 +62,8 @@ class Trouble(Enum):
 
     JUDGING_BEHIND = _Kind(0, "Judging is behind", "judging of shard {}", Severity.CRITICAL)
     RANGE_UNJUDGED = _Kind(1, "Readings were left unjudged", "judging of shard {}", Severity.CRITICAL, lasting=False)
+
+    ROLLUPS_BEHIND = _Kind(2, "Rollups are behind", "rollups", Severity.WARNING)
 
     def series(self, place: int) -> int:
         """The number by which its alerts are told apart: series of devices are positive."""
@@ -145,9 +148,23 @@ def check(now: datetime | None = None) -> None:
             )
         else:
             over(Trouble.JUDGING_BEHIND, shard, now)
+    _check_rollups(now)
+
+
+def _check_rollups(now: datetime | None) -> None:
+    with django_connection.cursor() as cursor:
+        fresh = freshness(cursor)
+    if fresh.behind > STALE_SECONDS:
+        text = (
+            f"Rollups have been behind for {fresh.behind / 60:,.0f} min: answers are right, but questions about long times are "
+            "slow. The worker's log says why (rollups_refreshed); `manage.py refresh_rollups` does it now."
+        )
+        _report(Trouble.ROLLUPS_BEHIND, 0, text, now)
+    elif fresh.behind < BEHIND_SECONDS:
+        over(Trouble.ROLLUPS_BEHIND, 0, now)
 
 
 @transaction.atomic
-def _report(trouble: Trouble, shard: int, text: str, now: datetime | None) -> None:
+def _report(trouble: Trouble, place: int, text: str, now: datetime | None) -> None:
     django_connection.ensure_connection()
-    report(django_connection.connection, trouble, shard, text, now)
+    report(django_connection.connection, trouble, place, text, now)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from telemetry.binary_rows import TO_2000
+
 __all__ = ["BinaryArray", "float8_array", "int4_array", "int4s_of", "int8_array", "timestamptz_array"]
 
-#: µs from 1970 to 2000, where PostgreSQL's timestamps begin.
-TO_2000 = 946_684_800_000_000
 _HEADER = struct.Struct(">iiiii")
 #: Type of the element → type of the array (pg_type.oid, which never changes).
 _ARRAYS = {23: 1007, 20: 1016, 701: 1022, 1184: 1185}

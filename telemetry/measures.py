@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "append_requests",
     "append_seconds",
+    "audit_left_out",
     "breaker_open",
     "drain_errors",
     "drain_readings",
@@ -118,4 +119,10 @@ rollup_refresh_seconds = Histogram(
     "iot_rollup_refresh_seconds",
     "Time of one refresh of the rollups.",
     buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0),
+)
+
+# --- access ------------------------------------------------------------------------------------
+
+audit_left_out = Counter(
+    "iot_audit_left_out", "Failed logins and refusals that the audit trail does not list: it has one like them that minute."
 )

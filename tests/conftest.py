@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from telemetry.intake import process as intake_process
-from telemetry.models import LogLayout, ShardPosition
+from telemetry.models import LogLayout, RollupState, ShardPosition
 from telemetry.registry.registry import registry
 from telemetry.registry.watch import watch
 
@@ -43,7 +44,10 @@ def forget_process() -> None:
 def platform_db(transactional_db: Any, fresh_process: None) -> None:
     """A database as after `migrate`: no reading, no position. Transactions are real, so that drains can be."""
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE telemetry_reading")
+        for table in ("reading", "rollup_minute", "rollup_hour", "rollup_day", "rollupmark"):
+            cursor.execute(f"TRUNCATE telemetry_{table}")
+    RollupState.objects.all().delete()
+    RollupState.objects.create(id=1, rolled_upto=datetime(1970, 1, 1, tzinfo=UTC))
     LogLayout.objects.get_or_create(id=1, defaults={"shards": settings.PLATFORM.shards})
     ShardPosition.objects.all().delete()
     ShardPosition.objects.bulk_create(ShardPosition(shard=shard) for shard in range(settings.PLATFORM.shards))

@@ -56,6 +56,7 @@ def _checks(config: Config) -> list[_Check]:
         _Check("workers", flow.check_workers, f"{_START}.", ("log",)),
         _Check("waiting", lambda: flow.check_waiting(config), "See whether log and database answer.", both),
         _Check("quarantine", lambda: flow.check_quarantine(config), _MIGRATE, ("database", "migrations")),
+        _Check("rollups", flow.check_rollups, _MIGRATE, ("database", "migrations")),
         _Check("clock", machine.check_clocks, "See whether log and database answer.", ("database", "log")),
         _Check("disk", lambda: machine.check_disk(config), "See whether RUN_DIR exists and can be read."),
     ]

@@ -15,8 +15,17 @@ from iotplatform.observability.log_metrics import stored_positions
 from iotplatform.observability.probes import database, redis_server
 from telemetry.log import keys
 from telemetry.log.depth import depths
+from telemetry.rollups.freshness import BEHIND_SECONDS, STALE_SECONDS, freshness
 
-__all__ = ["check_quarantine", "check_shards", "check_waiting", "check_web", "check_workers", "judge_waiting"]
+__all__ = [
+    "check_quarantine",
+    "check_rollups",
+    "check_shards",
+    "check_waiting",
+    "check_web",
+    "check_workers",
+    "judge_waiting",
+]
 
 _MIB = 1 << 20
 _LATE_SECONDS = 30.0
@@ -116,3 +125,17 @@ def check_quarantine(config: Config) -> Iterator[Finding]:
         yield warn("quarantine", text, "Replay or discard them in /admin/; the oldest are dropped once it is full.")
     else:
         yield ok("quarantine", text)
+
+
+def check_rollups() -> Iterator[Finding]:
+    """Minutes, hours and days are made in time."""
+    with database() as connection:
+        fresh = freshness(connection)
+    behind = f"Rollups are {fresh.behind:,.0f} s behind; queries are right all the same, but slower."
+    mend = "See in the worker's log why refresh_rollups does not end; `manage.py refresh_rollups` does it now."
+    if fresh.behind > STALE_SECONDS:
+        yield fail("rollups", behind, mend)
+    elif fresh.behind > BEHIND_SECONDS:
+        yield warn("rollups", behind, mend)
+    else:
+        yield ok("rollups", f"Up to {fresh.behind:,.0f} s ago.")

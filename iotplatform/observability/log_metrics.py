@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from iotplatform.observability.probes import Answer, Question, ask, database, redis_server
 from telemetry.log.depth import Depth, depths
+from telemetry.rollups.freshness import freshness
 
 __all__ = ["ServerMetrics", "stored_positions"]
 
@@ -23,16 +24,17 @@ Positions = dict[int, tuple[str, int]]
 
 
 class ServerMetrics(Collector):
-    """Length and age of the log, fill of the quarantine, and which servers answer."""
+    """Length and age of the log, fill of the quarantine, freshness of the rollups, and which servers answer."""
 
     def collect(self) -> Iterable[Metric]:
         services: dict[str, Question] = {"database": _positions, "log": _ping_log, "cache": _ping_cache}
-        answers = ask({**services, "counts": _counts}, _SECONDS)
+        answers = ask({**services, "counts": _counts, "rollups": _rollups}, _SECONDS)
         up = GaugeMetricFamily("iot_up", "1 where the service answered the scrape within a second.", labels=["service"])
         for service in services:
             up.add_metric([service], float(answers[service].ok))
         yield up
         yield from answers["counts"].value or []
+        yield from answers["rollups"].value or []
         yield from _of_log(_log_depths(answers))
 
     def describe(self) -> Iterable[Metric]:
@@ -71,6 +73,25 @@ def _counts() -> Answer:
             for name, meaning, sql in _COUNTS
         ]
     return Answer(True, value=counts)
+
+
+def _rollups() -> Answer:
+    with database() as connection:
+        fresh = freshness(connection)
+    return Answer(
+        True,
+        value=[
+            GaugeMetricFamily(
+                "iot_rollup_lag_seconds", "Age of the event time up to which readings are rolled up.", fresh.rolled_upto
+            ),
+            GaugeMetricFamily(
+                "iot_rollup_late_seconds",
+                "How long ago the oldest late reading arrived that is not rolled up yet; 0 where there is none.",
+                fresh.oldest_late or 0.0,
+            ),
+            GaugeMetricFamily("iot_rollup_marks", "Rows on the list of what is to be rolled up.", fresh.marks),
+        ],
+    )
 
 
 _COUNTS = (

@@ -23,7 +23,8 @@ from telemetry.rollups.buckets import roll
 from telemetry.rollups.levels import LEVELS, MINUTE, Level
 from telemetry.rollups.marks import Marked, add_marks, grouped
 from telemetry.rollups.pieces import Pieces, union
-from telemetry.rollups.rows import fetch, write_buckets
+from telemetry.rollups.rows import fetch, replace_buckets
+from telemetry.store.loaders import can_copy
 from telemetry.timeseries.engine import as_microseconds, as_timestamp, engine_in_use
 
 __all__ = ["Refreshed", "refresh"]
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 Connection = psycopg.Connection[Any]
 
 _LOCK = 7_261_002
+_NEVER = 2**61
 #: Marks taken up together, and series named in them: what one round holds in memory.
 _MARKS_A_ROUND = 20_000
 _SERIES_A_ROUND = 2_000_000
@@ -56,6 +58,10 @@ class Refreshed:
     complete: bool = False
     #: Another process is at it: nothing was done here.
     elsewhere: bool = False
+    #: Where it is: the level, and how many of its pieces of this round are made.
+    level: str = ""
+    pieces: int = 0
+    made: int = 0
 
 
 def refresh(
@@ -78,10 +84,9 @@ def refresh(
         begun = time.monotonic()
         upto = MINUTE.floor(upto)
         horizon = 0 if keeps_all else _oldest(connection)
+        work = _Work(connection, horizon, can_copy(connection), go_on, show, done)
         # Finest first, and none before the finer ones are done: they mark what is to be made above them.
-        done.complete = all(
-            _level(connection, level, level.floor(upto), horizon, go_on, show, done) for level in LEVELS
-        )
+        done.complete = all(_level(work, level, level.floor(upto)) for level in LEVELS)
         if done.complete:
             connection.execute(
                 "UPDATE telemetry_rollupstate SET rolled_upto = greatest(rolled_upto, %s), refreshed_at = now()",
@@ -96,66 +101,81 @@ def _alone(connection: Connection) -> Iterator[bool]:
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
     got = bool(row and row[0])
     try:
+        # Every statement here goes down an index piece by piece, and the planner, who cannot know how many there are, must
+        # not read a table of years instead.
+        connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
         yield got
     finally:
         if got and not connection.broken:
+            connection.execute("RESET enable_seqscan; RESET enable_hashjoin; RESET enable_mergejoin")
             connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _oldest(connection: Connection) -> int:
+    """Start of the oldest range of readings; beyond all times where there is none left."""
     with connection.cursor() as cursor:
         ranges = engine_in_use(cursor).ranges(cursor)
-    return ranges[0].start if ranges else 0
+    return ranges[0].start if ranges else _NEVER
 
 
-def _level(
-    connection: Connection,
-    level: Level,
-    upto: int,
-    horizon: int,
-    go_on: Callable[[], bool],
-    show: Callable[[Refreshed], None],
-    done: Refreshed,
-) -> bool:
+@dataclass(slots=True)
+class _Work:
+    """What one refresh works with, and what it has done."""
+
+    connection: Connection
+    horizon: int
+    copy: bool
+    go_on: Callable[[], bool]
+    show: Callable[[Refreshed], None]
+    done: Refreshed
+
+
+def _level(work: _Work, level: Level, upto: int) -> bool:
     """Work off the marks of one level; answers whether none is left that begins before ``upto``."""
-    while go_on():
-        marks = connection.execute(
-            _TAKE, [level.name, as_timestamp(upto), _MARKS_A_ROUND, _SERIES_A_ROUND], binary=True
-        ).fetchall()
+    limits = [level.name, as_timestamp(upto), _MARKS_A_ROUND, _SERIES_A_ROUND]
+    while work.go_on():
+        marks = work.connection.execute(_TAKE, limits, binary=True).fetchall()
         if not marks:
             return True
         said: list[Marked] = [
             (int4s_of(series), as_microseconds(low), as_microseconds(high)) for _, low, high, series in marks
         ]
         everything = union(said, level)
-        due = everything.before(upto).since(level.ceiling(horizon)).cut()
-        made = 0
-        for part, readings in fetch(connection, due, level):
-            buckets = roll(*readings, level)
-            write_buckets(connection, level, buckets)
-            made = part.stop
-            done.readings += len(readings[1])
-            done.buckets += len(buckets)
-            measures.rollup_buckets.labels(level=level.name).inc(len(buckets))
-            show(done)
-            if not go_on():
-                break
-        ids = [row[0] for row in marks]
-        _settle(connection, level, ids, due.at(slice(0, made)), due.at(slice(made, None)), everything.since(upto))
+        due = everything.before(upto).since(level.ceiling(work.horizon)).cut()
+        made = _make(work, level, due)
+        left, later = due.at(slice(made, None)), everything.since(upto)
+        _settle(work.connection, level, [row[0] for row in marks], due.at(slice(made)), [left, later])
         if made < len(due):
             return False
     return False
 
 
-def _settle(connection: Connection, level: Level, ids: list[int], made: Pieces, left: Pieces, later: Pieces) -> None:
-    """The marks that were taken up go; what of them was not done, or is not over yet, is marked anew, and so are the wider
-    buckets of what was done."""
-    wider = LEVELS[LEVELS.index(level) + 1 :][:1]
+def _make(work: _Work, level: Level, due: Pieces) -> int:
+    """Make the buckets of these pieces; answers how many pieces there was time for."""
+    made = 0
+    done = work.done
+    done.level, done.pieces = level.name, len(due)
+    for part, readings in fetch(work.connection, due, level):
+        buckets = roll(*readings, level)
+        replace_buckets(work.connection, level, due.at(part), buckets, copy=work.copy)
+        made = done.made = part.stop
+        done.readings += len(readings[1])
+        done.buckets += len(buckets)
+        measures.rollup_buckets.labels(level=level.name).inc(len(buckets))
+        work.show(done)
+        if not work.go_on():
+            break
+    return made
+
+
+def _settle(connection: Connection, level: Level, ids: list[int], made: Pieces, again: list[Pieces]) -> None:
+    """The marks that were taken up go; what of them was not done or is not over yet is marked ``again``, and so are the wider
+    buckets of what was made."""
     with connection.transaction():
-        for rest in (left, later):
+        for rest in again:
             _mark(connection, level, rest)
-        for above in wider:
-            _mark(connection, above, made)
+        for wider in LEVELS[LEVELS.index(level) + 1 :][:1]:
+            _mark(connection, wider, made)
         connection.execute("DELETE FROM telemetry_rollupmark WHERE id = ANY(%s)", [ids])
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from telemetry.binary_arrays import TO_2000, float8_array, int4_array, int8_array, timestamptz_array
+from telemetry.binary_arrays import BinaryArray, float8_array, int4_array, int8_array, timestamptz_array
+from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.rollups.buckets import Buckets
 from telemetry.rollups.levels import Level
 from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import TABLE, as_timestamp
 
-__all__ = ["Readings", "fetch", "write_buckets"]
+__all__ = ["Readings", "fetch", "replace_buckets"]
 
 #: (series, times in µs since 1970, values), sorted by (series, time).
 Readings = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
@@ -66,9 +67,7 @@ def _fetch(connection: psycopg.Connection[Any], pieces: Pieces) -> Readings:
     parameters = [
         as_timestamp(int(pieces.low.min())),
         as_timestamp(int(pieces.high.max())),
-        int4_array(pieces.series),
-        timestamptz_array(pieces.low),
-        timestamptz_array(pieces.high),
+        *_ranges(pieces),
     ]
     found = connection.execute(_FETCH, parameters, binary=True).fetchall()
     rows = np.frombuffer(b"".join(packed or b"" for _, packed in found), _PACKED)
@@ -77,27 +76,54 @@ def _fetch(connection: psycopg.Connection[Any], pieces: Pieces) -> Readings:
     return np.repeat(pieces.series, lengths), times, rows["value"].astype(np.float64)
 
 
-def write_buckets(connection: psycopg.Connection[Any], level: Level, buckets: Buckets) -> None:
-    """Put buckets in the place of those that were there."""
-    if not len(buckets):
-        return
-    columns = {
-        "series_id": int4_array(buckets.series),
-        "time": timestamptz_array(buckets.time),
-        "count": int8_array(buckets.count),
-        **{
-            name: float8_array(getattr(buckets, name))
-            for name in ("mean", "m2", "min", "max", "first", "last", "increase")
-        },
-        **{
-            name: float8_array(column)
-            for name, column in zip(("p50", "p95", "p99"), buckets.quantiles, strict=level.percentiles)
-        },
-    }
+def replace_buckets(
+    connection: psycopg.Connection[Any], level: Level, pieces: Pieces, buckets: Buckets, *, copy: bool
+) -> None:
+    """Put the buckets of pieces in the place of all that was there. ``copy=False`` is for servers without COPY FROM STDIN."""
+    columns = _columns(buckets, level)
     names = ", ".join(columns)
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in ("series_id", "time"))
-    connection.execute(
-        f"INSERT INTO {level.table} ({names}) SELECT * FROM unnest({', '.join(['%b'] * len(columns))}) "
-        f"ON CONFLICT (series_id, time) DO UPDATE SET {changes}",
-        list(columns.values()),
-    )
+    with connection.transaction():
+        connection.execute(
+            f"DELETE FROM {level.table} AS r USING unnest(%b, %b, %b) AS u(series, low, high) "
+            "WHERE r.series_id = u.series AND r.time >= u.low AND r.time < u.high AND r.time >= %s AND r.time < %s",
+            [*_ranges(pieces), as_timestamp(int(pieces.low.min())), as_timestamp(int(pieces.high.max()))],
+        )
+        if not len(buckets):
+            return
+        if copy:
+            body = copy_body([(kind, _sent(name, values)) for name, (kind, values) in columns.items()])
+            with connection.cursor().copy(f"COPY {level.table} ({names}) FROM STDIN (FORMAT BINARY)") as into:
+                into.write(body)
+        else:
+            arrays = [_array(name, kind, values) for name, (kind, values) in columns.items()]
+            connection.execute(
+                f"INSERT INTO {level.table} ({names}) SELECT * FROM unnest({', '.join(['%b'] * len(arrays))})", arrays
+            )
+
+
+def _sent(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    return values - TO_2000 if name == "time" else values
+
+
+def _array(name: str, kind: str, values: NDArray[Any]) -> BinaryArray:
+    return timestamptz_array(values) if name == "time" else _ARRAYS[kind](values)
+
+
+_ARRAYS = {">i4": int4_array, ">i8": int8_array, ">f8": float8_array}
+
+
+def _columns(buckets: Buckets, level: Level) -> dict[str, tuple[str, NDArray[Any]]]:
+    """Name → (type, values) of the columns of a level's table; time in µs since 1970."""
+    numbers = {name: getattr(buckets, name) for name in ("mean", "m2", "min", "max", "first", "last", "increase")}
+    if level.percentiles:
+        numbers |= dict(zip(("p50", "p95", "p99"), buckets.quantiles, strict=True))
+    return {
+        "series_id": (">i4", buckets.series),
+        "time": (">i8", buckets.time),
+        "count": (">i8", buckets.count),
+        **{name: (">f8", column) for name, column in numbers.items()},
+    }
+
+
+def _ranges(pieces: Pieces) -> list[BinaryArray]:
+    return [int4_array(pieces.series), timestamptz_array(pieces.low), timestamptz_array(pieces.high)]

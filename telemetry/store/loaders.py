@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.intake.batch import Batch
 from telemetry.timeseries.engine import TABLE
 
-#: µs from 1970 to 2000, where PostgreSQL's timestamps begin.
-_TO_2000 = 946_684_800_000_000
-
-# PostgreSQL, "COPY", Binary Format: signature, flags, header extension; each row a field count, then length and bytes of
-# every field, all big-endian; at the end a count of -1.
-_HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
-_TRAILER = struct.pack(">h", -1)
-_ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("l1", ">i4"),
-        ("time", ">i8"),
-        ("l2", ">i4"),
-        ("series", ">i4"),
-        ("l3", ">i4"),
-        ("value", ">f8"),
-    ]
-)
 _COPY = f"COPY {TABLE} (time, series_id, value) FROM STDIN (FORMAT BINARY)"
 
 #: µs since 1970 as a timestamptz, exactly: the product of a bigint below 2^53 and an interval is not rounded.
@@ -45,12 +27,7 @@ RETURNING series_id, (extract(epoch FROM time) * 1000000)::bigint
 
 def binary_rows(batch: Batch) -> bytes:
     """The rows as COPY's binary format has them, header and trailer included."""
-    rows = np.empty(len(batch), _ROW)
-    rows["fields"], rows["l1"], rows["l2"], rows["l3"] = 3, 8, 4, 8
-    rows["time"] = batch.times - _TO_2000
-    rows["series"] = batch.series
-    rows["value"] = batch.values
-    return _HEADER + rows.tobytes() + _TRAILER
+    return copy_body([(">i8", batch.times - TO_2000), (">i4", batch.series), (">f8", batch.values)])
 
 
 def copy_rows(connection: psycopg.Connection[Any], batch: Batch) -> None:

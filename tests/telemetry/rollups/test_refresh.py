@@ -7,8 +7,11 @@ from typing import Any
 
 from django.db import connection
 
+from telemetry.rollups.levels import HOUR as HOURS
+from telemetry.rollups.levels import MINUTE as MINUTES
+from telemetry.timeseries.engine import engine_in_use
 from tests.builders import drain_all, make_device, make_key, post_readings
-from tests.telemetry.rollups.readings import DAY, START, assert_rolled_up, refresh_upto
+from tests.telemetry.rollups.readings import DAY, HOUR, MINUTE, START, assert_rolled_up, refresh_upto, rolled
 
 
 def send(key: str, rows: list[tuple[str, int, float]]) -> None:
@@ -32,3 +35,98 @@ def test_readings_of_three_days_become_minutes_hours_and_days(platform_db: None)
     assert done.complete
     assert_rolled_up(START + 3 * DAY)
     assert marks() == []
+
+
+def test_a_late_reading_corrects_its_minute_its_hour_and_its_day_and_nothing_else(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + hour * HOUR, 20.0) for hour in range(72)])
+    refresh_upto(START + 3 * DAY)
+    with connection.cursor() as cursor:  # so that a bucket that is made again shows
+        cursor.execute("UPDATE telemetry_rollup_minute SET m2 = -1")
+    send(key, [("a", START + 5 * HOUR + 90_000_000, 80.0)])
+    done = refresh_upto(START + 3 * DAY)
+    assert done.buckets == 3, "one minute, one hour, one day"
+    touched = [key for key, row in rolled(MINUTES).items() if row["m2"] != -1]
+    assert [time for _, time in touched] == [START + 5 * HOUR + MINUTE]
+    hour = rolled(HOURS)[touched[0][0], START + 5 * HOUR]
+    assert (hour["count"], hour["mean"], hour["max"]) == (2, 50.0, 80.0)
+
+
+def test_what_is_not_over_yet_is_left_for_later(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 10 * MINUTE + second * 1_000_000, 1.0) for second in range(100)])
+    assert refresh_upto(START + 11 * MINUTE + 5).complete
+    assert [time for _, time in rolled(MINUTES)] == [START + 10 * MINUTE]
+    assert rolled(HOURS) == {}
+    refresh_upto(START + HOUR)
+    assert_rolled_up(START + HOUR)
+    assert [row["count"] for row in rolled(HOURS).values()] == [100]
+    assert [mark[0] for mark in marks()] == ["day"]
+
+
+def test_a_refresh_that_is_stopped_at_any_moment_goes_on_where_it_was(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    rng = random.Random(3)
+    send(key, [(rng.choice("abc"), START + rng.randrange(2 * DAY), rng.random()) for _ in range(500)])
+    for portions in (1, 2, 1, 3):
+        left = iter([True] * portions)
+        done = refresh_upto(START + 2 * DAY, go_on=lambda left=left: next(left, False))
+        assert not done.complete
+    assert refresh_upto(START + 2 * DAY).complete
+    assert_rolled_up(START + 2 * DAY)
+
+
+def test_a_refresh_that_dies_leaves_its_marks(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 7 * MINUTE, 1.0), ("a", START + 8 * MINUTE, 2.0)])
+
+    def die(done: Any) -> None:
+        raise RuntimeError("killed")
+
+    try:
+        refresh_upto(START + DAY, show=die)
+    except RuntimeError:
+        pass
+    assert len(marks()) == 1
+    refresh_upto(START + DAY)
+    assert_rolled_up(START + DAY)
+
+
+def test_readings_that_are_stored_while_a_refresh_runs_are_not_forgotten(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 7 * MINUTE, 1.0)])
+    late = iter([("a", START + 7 * MINUTE + 1, 5.0)])
+
+    def meanwhile(done: Any) -> None:
+        for reading in late:
+            send(key, [reading])
+
+    refresh_upto(START + DAY, show=meanwhile)
+    refresh_upto(START + DAY)
+    assert_rolled_up(START + DAY)
+    assert [row["count"] for row in rolled(MINUTES).values()] == [2]
+
+
+def test_two_refreshes_do_not_overtake_each_other(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 7 * MINUTE, 1.0)])
+    second: list[Any] = []
+    refresh_upto(START + DAY, show=lambda done: second.append(refresh_upto(START + DAY)))
+    assert all(done.elsewhere for done in second) and second
+
+
+def test_buckets_that_outlived_their_readings_stay(platform_db: None) -> None:
+    device = make_device("pump-7")
+    key = make_key(device, backfill=True)
+    send(key, [("a", START - 40 * DAY, 1.0), ("a", START + MINUTE, 2.0)])
+    refresh_upto(START + DAY)
+    before = rolled(HOURS)
+    with connection.cursor() as cursor:
+        engine = engine_in_use(cursor)
+        engine.drop_before(cursor, START - 10 * DAY)
+        cursor.execute(
+            "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series) "
+            "SELECT 'minute', '2026-01-01', '2026-12-30', min(id), max(id), array_agg(id) FROM telemetry_series"
+        )
+    refresh_upto(START + DAY, keeps_all=False)
+    assert rolled(HOURS) == before
