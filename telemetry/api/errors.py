@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 
-__all__ = ["Conflict", "PayloadTooLarge", "PreconditionFailed", "Unavailable"]
+__all__ = ["Conflict", "PayloadTooLarge", "PreconditionFailed", "TooMuchAsked", "Unavailable"]
 
 
 class Conflict(APIException):
@@ -29,6 +29,12 @@ class PreconditionFailed(APIException):
     status_code = 412
     default_detail = "This was changed meanwhile: get it again, and repeat the change."
     default_code = "stale"
+
+
+class TooMuchAsked(ValidationError):
+    """The question is right, but costs more than one may; the sentence says how to ask instead."""
+
+    status_code = 422
 
 
 class Unavailable(APIException):

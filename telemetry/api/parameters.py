@@ -10,7 +10,9 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-__all__ = ["choice", "flag", "invalid", "moment", "pairs", "text", "whole_number"]
+from telemetry.intake.times import InvalidTime, parse_time
+
+__all__ = ["choice", "flag", "instant", "invalid", "moment", "pairs", "text", "texts", "whole_number"]
 
 MAX_TEXT = 1000
 
@@ -74,6 +76,41 @@ def moment(request: Request, name: str) -> datetime | None:
     if parsed.tzinfo is None:
         invalid(name, "The time needs an offset: end it with Z for UTC, or with one such as +01:00.")
     return parsed
+
+
+def instant(request: Request, name: str) -> int | None:
+    """A time in any form that readings may have, as µs since 1970."""
+    value = text(request, name)
+    if value is None:
+        return None
+    try:
+        return parse_time(_number(value))
+    except InvalidTime as error:
+        invalid(name, str(error), "invalid_time")
+
+
+def _number(value: str) -> str | int | float:
+    """Epoch numbers as numbers; and a "+" that was not percent-encoded, which arrives as a space, as a "+" again."""
+    if len(value) > 6 and value[-6] == " " and "T" in value:
+        return f"{value[:-6]}+{value[-5:]}"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def texts(request: Request, name: str, most: int, longest: int = MAX_TEXT) -> list[str]:
+    """Every value of a parameter that may be given several times, each once; empty ones count as absent."""
+    values = list(dict.fromkeys(filter(None, request.query_params.getlist(name))))
+    for value in values:
+        _check(name, value)
+        if len(value) > longest:
+            invalid(name, f"A name has at most {longest} characters.", "max_length")
+    if len(values) > most:
+        invalid(name, f"At most {most} of them in one question; these are {len(values)}.", "too_many")
+    return values
 
 
 def pairs(request: Request, name: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from telemetry.api import audit, device_types, devices, groups, keys, quarantine, receipts, tokens
+from telemetry.api.aggregates import AggregatesView
 from telemetry.api.readings import LatestView, ReadingsView
 
 app_name = "api"
@@ -13,6 +14,7 @@ app_name = "api"
 urlpatterns = [
     # POST is taken by telemetry.gateways.http before it comes here.
     path("readings", ReadingsView.as_view(), name="readings"),
+    path("aggregates", AggregatesView.as_view(), name="aggregates"),
     path("receipts/<str:receipt>", receipts.ReceiptView.as_view(), name="receipt"),
     path("devices", devices.DeviceList.as_view(), name="devices"),
     path("devices/<str:name>", devices.DeviceDetail.as_view(), name="device"),

@@ -1,0 +1,200 @@
+"""Answers a question about stored readings, in one snapshot, from the coarsest rows that answer exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.query import fetch, merge
+from telemetry.query.buckets import Bucket, bucket_for, edges
+from telemetry.query.downsample import thinned
+from telemetry.query.fetch import TooManyRows, Windows
+from telemetry.query.question import PERCENTILES, Answer, Limits, Points, Question, RawAnswer, TooMuch
+from telemetry.query.refusal import too_many_points, too_many_rows
+from telemetry.query.snapshot import Cursor, snapshot
+from telemetry.query.sources import Mode, Sources, choose
+from telemetry.rollups.levels import LEVELS, Level
+from telemetry.rollups.marks import marked, rolled_upto
+from telemetry.rollups.pieces import Pieces
+
+__all__ = ["aggregate", "aggregate_in", "chart_in"]
+
+#: What the server adds up by itself; everything else needs the rows here.
+_ADDED_UP = frozenset(("avg", "min", "max", "sum", "count"))
+#: Of several series together these are not to be told from rollups.
+_OF_READINGS = frozenset((*PERCENTILES, "first", "last"))
+_MOST_WINDOWS = 200_000
+#: The planner's guess may be off by that much before it is believed.
+_DOUBT = 4
+#: Below so many seconds of readings (all series together) it is not even asked.
+_LITTLE_SECONDS = 1_000_000
+#: More lines than this are never shown reading by reading, unless asked for.
+_CHART_LINES = 20
+
+
+def aggregate(question: Question, limits: Limits) -> Answer | RawAnswer:
+    """The answer. Raises TooMuch where it costs more than the limits allow, OperationalError where the database fails."""
+    with snapshot(limits.seconds) as cursor:
+        return aggregate_in(cursor, question, limits)
+
+
+def aggregate_in(cursor: Cursor, question: Question, limits: Limits) -> Answer | RawAnswer:
+    """The same over the cursor of a snapshot."""
+    if question.bucket is None:
+        return _readings(cursor, question, limits)
+    return _buckets(cursor, question, question.bucket, limits)
+
+
+def chart_in(
+    cursor: Cursor, question: Question, points: int, limits: Limits, buckets: bool = False
+) -> Answer | RawAnswer:
+    """As `aggregate_in`, with the finest form that has at most so many points a line: the readings themselves where they
+    are few enough (unless `buckets` are wanted), else the narrowest bucket of the ladder."""
+    if not buckets and len(question.lines) <= _CHART_LINES and all(len(line.series) == 1 for line in question.lines):
+        few = replace(limits, rows=points * len(question.lines), points=points * len(question.lines))
+        try:
+            found = _readings(cursor, replace(question, bucket=None, points=None), few)
+        except TooMuch:
+            found = None
+        if found is not None and all(len(each.times) <= points for each in found.points):
+            return found
+    bucket = bucket_for(question.start, question.end, points)
+    return _buckets(cursor, replace(question, bucket=bucket), bucket, limits)
+
+
+# --- buckets -----------------------------------------------------------------------------------------------------
+
+
+def _buckets(cursor: Cursor, question: Question, bucket: Bucket, limits: Limits) -> Answer:
+    expected = ((question.end - question.start) // bucket.about + 1) * max(1, len(question.lines))
+    if expected > limits.points:
+        raise too_many_points(question, expected, limits)
+    borders = edges(bucket, question.start, question.end, question.zone)
+    grid, series = _grid(question, np.clip(borders, question.start, question.end))
+    sources = _sources(cursor, question, series, grid.edges)
+    _refuse_early(cursor, sources, question, limits)
+    try:
+        if _ADDED_UP.issuperset(question.functions):
+            count, columns = _from_sums(cursor, question, sources, grid, series, limits)
+        else:
+            count, columns = _from_rows(cursor, question, sources, grid, series, limits)
+    except TooManyRows:
+        raise too_many_rows(question, len(series), limits) from None
+    return Answer(question, sources.coarsest, borders, count, columns)
+
+
+def _grid(question: Question, borders: NDArray[np.int64]) -> tuple[merge.Grid, NDArray[np.int32]]:
+    """Lines × buckets, and the ids of all series, each in its place; one that is in two lines has two places."""
+    series = np.array([each for line in question.lines for each in line.series], np.int32)
+    line_of = np.repeat(np.arange(len(question.lines)), [len(line.series) for line in question.lines])
+    return merge.Grid(len(question.lines), borders, line_of.astype(np.int32)), series
+
+
+def _sources(cursor: Cursor, question: Question, series: NDArray[np.int32], borders: NDArray[np.int64]) -> Sources:
+    ids = np.unique(series)
+    known = ids.tolist()
+    return choose(
+        ids,
+        borders,
+        rolled_upto(cursor),
+        lambda level, low, high: marked(cursor, level, known, low, high),
+        _mode(question),
+    )
+
+
+def _mode(question: Question) -> Mode:
+    together = any(len(line.series) > 1 for line in question.lines)
+    if together and _OF_READINGS.intersection(question.functions):
+        return Mode.RAW
+    return Mode.WHOLE if any(function in PERCENTILES for function in question.functions) else Mode.MERGED
+
+
+def _refuse_early(cursor: Cursor, sources: Sources, question: Question, limits: Limits) -> None:
+    """Before anything is read; whatever gets past this is still held to the limit row by row."""
+    series = sum(len(line.series) for line in question.lines)
+    if sources.windows > _MOST_WINDOWS or sources.level_rows() > limits.rows * _DOUBT * 5:
+        raise too_many_rows(question, series, limits)
+    raw = sources.raw
+    if len(raw) and (raw.high - raw.low).sum() > _LITTLE_SECONDS * 1_000_000:
+        windows = Windows(raw.series, raw.series, raw.low, raw.high)
+        if fetch.estimated_readings(cursor, windows) > limits.rows * _DOUBT:
+            raise too_many_rows(question, series, limits)
+
+
+def _from_sums(
+    cursor: Cursor, question: Question, sources: Sources, grid: merge.Grid, series: NDArray[np.int32], limits: Limits
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    columns = [name for name in ("min", "max") if name in question.functions]
+    parts, left = [], limits.rows
+    for level, pieces in _parts(sources):
+        windows = _windows(pieces, series, grid.line_of)
+        parts.append(fetch.added_up(cursor, level, windows, grid.edges, columns, left))
+        left -= int(parts[-1]["rows"].sum())
+    return merge.from_sums(parts, grid, question.functions)
+
+
+def _from_rows(
+    cursor: Cursor, question: Question, sources: Sources, grid: merge.Grid, series: NDArray[np.int32], limits: Limits
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    columns = merge.columns_needed(question.functions)
+    percentiles = [name for name in PERCENTILES if name in question.functions]
+    if percentiles and "mean" not in columns:
+        columns.append("mean")
+    places = np.arange(len(series), dtype=np.int32)
+    parts, left = [], limits.rows
+    for level, pieces in _parts(sources):
+        windows = _windows(pieces, series, places)
+        ready = percentiles if level else []
+        parts.append(fetch.rows_of(cursor, level, windows, [*columns, *ready], left))
+        left -= len(parts[-1])
+    before = {}
+    if "increase" in columns and len(series):
+        known = fetch.last_before(cursor, np.unique(series), int(grid.edges[0]))
+        before = {place: known[each] for place, each in enumerate(series.tolist()) if each in known}
+    return merge.from_rows(parts, grid, question.functions, before)
+
+
+def _parts(sources: Sources) -> list[tuple[Level | None, Pieces]]:
+    found: list[tuple[Level | None, Pieces]] = [
+        (level, sources.levels[level]) for level in LEVELS if level in sources.levels
+    ]
+    return [*found, (None, sources.raw)] if len(sources.raw) else found
+
+
+def _windows(pieces: Pieces, series: NDArray[np.int32], tags: NDArray[np.int32]) -> Windows:
+    """The pieces of each series once for every place that it has; tags are given by place."""
+    order = np.argsort(series, kind="stable")
+    places = series[order]
+    first = np.searchsorted(places, pieces.series, "left")
+    many = np.searchsorted(places, pieces.series, "right") - first
+    piece = np.repeat(np.arange(len(pieces)), many)
+    place = np.arange(len(piece)) - np.repeat(np.cumsum(many) - many, many) + first[piece]
+    return Windows(tags[order[place]], pieces.series[piece], pieces.low[piece], pieces.high[piece])
+
+
+# --- the readings themselves -------------------------------------------------------------------------------------
+
+
+def _readings(cursor: Cursor, question: Question, limits: Limits) -> RawAnswer:
+    grid, series = _grid(question, np.array([question.start, question.end], np.int64))
+    if not len(series):
+        return RawAnswer(question, [_no_points() for _ in question.lines])
+    span = [np.full(len(series), time, np.int64) for time in (question.start, question.end)]
+    limit = limits.rows if question.points else min(limits.rows, limits.points)
+    try:
+        rows = fetch.rows_of(cursor, None, Windows(grid.line_of, series, *span), ["mean"], limit)
+    except TooManyRows:
+        raise too_many_rows(question, len(series), replace(limits, rows=limit)) from None
+    rows = rows[np.lexsort((rows["time"], rows["tag"]))]
+    cuts = np.searchsorted(rows["tag"], np.arange(len(question.lines) + 1))
+    points = [Points(rows["time"][low:high], rows["mean"][low:high]) for low, high in pairwise(cuts)]
+    if question.points:
+        points = [thinned(each, question.points) for each in points]
+    return RawAnswer(question, points)
+
+
+def _no_points() -> Points:
+    return Points(np.empty(0, np.int64), np.empty(0, np.float64))

@@ -1,0 +1,163 @@
+"""Rows of a level, or readings, out of their tables: the SQL of every question.
+
+Each window (tag, series, low, high) goes down the index by itself. The tag says whose rows they are: the place of a
+series, or of a line where the server itself adds up. Rows come packed in one binary value: no Python object for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.binary_arrays import int4_array, timestamptz_array
+from telemetry.binary_rows import TO_2000
+from telemetry.query.snapshot import Cursor
+from telemetry.rollups.levels import Level
+from telemetry.timeseries.engine import EARLIEST, TABLE, as_timestamp
+
+__all__ = ["Rows", "TooManyRows", "Windows", "added_up", "estimated_readings", "last_before", "rows_of"]
+
+Rows = NDArray[Any]
+
+
+class TooManyRows(Exception):
+    """More rows than the limit lie in the windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Ranges [low, high) µs since 1970 of series, each with the tag that its rows get."""
+
+    tag: NDArray[np.int32]
+    series: NDArray[np.int32]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+#: (PostgreSQL's function that packs it, numpy's type) of each column that can be asked for.
+_INT8 = ("int8send", ">i8")
+_FLOAT8 = ("float8send", ">f8")
+#: In the columns of a level's table a reading is a bucket of its own.
+_OF_A_READING = {
+    "count": "1::bigint",
+    "m2": "0::float8",
+    "increase": "0::float8",
+    **dict.fromkeys(("mean", "min", "max", "first", "last"), "value"),
+}
+
+
+def rows_of(cursor: Cursor, level: Level | None, windows: Windows, columns: Sequence[str], limit: int) -> Rows:
+    """(tag, time, *columns) of every row of a level, or of every reading (None), unsorted; time in µs since 1970.
+
+    Raises TooManyRows beyond `limit`.
+    """
+    fields = [("tag", "int4send(tag)", ">i4"), ("time", "timestamptz_send(time)", ">i8")]
+    for name in columns:
+        packer, kind = _INT8 if name == "count" else _FLOAT8
+        fields.append((name, f"{packer}({name})", kind))
+    inner = f"SELECT tag, time{''.join(f', {name}' for name in columns)} {_from(level, columns)} LIMIT %s"
+    packed = _packed(cursor, fields, inner, [*_parameters(windows), limit + 1])
+    if len(packed) > limit:
+        raise TooManyRows
+    packed["time"] += TO_2000
+    return packed
+
+
+def added_up(
+    cursor: Cursor, level: Level | None, windows: Windows, edges: NDArray[np.int64], columns: Sequence[str], limit: int
+) -> Rows:
+    """(tag, bucket, rows, count, mean, *columns) added up by tag and bucket (its place between the edges) on the server.
+
+    Columns may be min and max. Raises TooManyRows where more than `limit` rows are added up.
+    """
+    fields = [("tag", "int4send(tag)", ">i4"), ("bucket", "int4send(bucket)", ">i4")]
+    fields += [(name, f"float8send({name})", ">f8") for name in ("rows", "count", "mean", *columns)]
+    wanted = ("count", "mean", *columns)
+    weights = "sum(count * mean) / sum(count::float8)" if level else "avg(mean)"
+    added = "".join(f", {name}({name}) AS {name}" for name in columns)
+    inner = (
+        f"SELECT tag, bucket, count(*)::float8 AS rows, sum(count::float8) AS count, {weights} AS mean{added} FROM ("
+        f"SELECT tag, width_bucket(time, %b) - 1 AS bucket, {', '.join(wanted)} {_from(level, wanted)} LIMIT %s"
+        ") AS each GROUP BY tag, bucket"
+    )
+    packed = _packed(cursor, fields, inner, [timestamptz_array(edges), *_parameters(windows), limit + 1])
+    if packed["rows"].sum() > limit:
+        raise TooManyRows
+    return packed
+
+
+def last_before(cursor: Cursor, series: NDArray[np.int32], time: int) -> dict[int, float]:
+    """The value of the newest reading before a time, by series id; a series without one is left out."""
+    # What most need lies near; the planner then looks at a few ranges instead of all of them.
+    near = max(EARLIEST, time - 31 * 86_400_000_000)
+    found = _last_between(cursor, series, near, time)
+    missing = np.array([each for each in series.tolist() if each not in found], np.int32)
+    if len(missing) and near > EARLIEST:
+        found |= _last_between(cursor, missing, EARLIEST, near)
+    return found
+
+
+def estimated_readings(cursor: Cursor, windows: Windows) -> float:
+    """How many readings the planner expects there; nothing is read."""
+    seconds = (windows.high - windows.low).sum() / 1e6
+    low, high = int(windows.low.min()), int(windows.high.max())
+    series = np.unique(windows.series)
+    cursor.execute(
+        f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {TABLE} WHERE series_id = ANY(%b) AND time >= %s AND time < %s",
+        [int4_array(series), as_timestamp(low), as_timestamp(high)],
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    whole = float(row[0][0]["Plan"]["Plan Rows"])
+    return whole * seconds / max(1.0, len(series) * timedelta(microseconds=high - low).total_seconds())
+
+
+def _last_between(cursor: Cursor, series: NDArray[np.int32], low: int, high: int) -> dict[int, float]:
+    cursor.execute(
+        f"SELECT s.id, newest.value FROM unnest(%b) AS s (id) CROSS JOIN LATERAL ("
+        f"SELECT value FROM {TABLE} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1"
+        ") AS newest",
+        [int4_array(series), as_timestamp(low), as_timestamp(high)],
+    )
+    return dict(cursor.fetchall())
+
+
+def _from(level: Level | None, columns: Sequence[str]) -> str:
+    """The windows with their rows. OFFSET keeps the planner from joining in any other way."""
+    table = level.table if level else TABLE
+    shown = [name if level else f"{_OF_A_READING[name]} AS {name}" for name in columns]
+    # The outer bounds are constants, by which the planner leaves out partitions.
+    return (
+        "FROM unnest(%b, %b, %b, %b) AS w (tag, series, low, high) CROSS JOIN LATERAL ("
+        f"SELECT {', '.join(['time', *shown])} FROM {table} WHERE series_id = w.series "
+        "AND time >= w.low AND time < w.high AND time >= %s AND time < %s OFFSET 0) AS r"
+    )
+
+
+def _parameters(windows: Windows) -> list[Any]:
+    return [
+        int4_array(windows.tag),
+        int4_array(windows.series),
+        timestamptz_array(windows.low),
+        timestamptz_array(windows.high),
+        as_timestamp(int(windows.low.min())),
+        as_timestamp(int(windows.high.max())),
+    ]
+
+
+def _packed(cursor: Cursor, fields: Sequence[tuple[str, str, str]], inner: str, parameters: Sequence[Any]) -> Rows:
+    pack = " || ".join(packer for _, packer, _ in fields)
+    cursor.execute(f"SELECT string_agg({pack}, ''::bytea) FROM ({inner}) AS rows", parameters, binary=True)
+    row = cursor.fetchone()
+    assert row is not None
+    sent = np.frombuffer(row[0] or b"", np.dtype([(name, kind) for name, _, kind in fields]))
+    # In the machine's own order of bytes, for arithmetic.
+    return sent.astype(np.dtype([(name, kind.replace(">", "=")) for name, _, kind in fields]))

@@ -1,0 +1,59 @@
+"""Readings stored as drains store them, with their marks, and rolled up as far as a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from telemetry.binary_arrays import float8_array, int4_array, timestamptz_array
+from telemetry.intake.batch import Batch
+from telemetry.rollups.levels import LEVELS
+from telemetry.rollups.marks import mark
+from telemetry.rollups.refresh import refresh
+from telemetry.timeseries.coverage import Coverage
+from telemetry.timeseries.engine import TABLE, as_timestamp, engine_in_use
+
+__all__ = ["Reading", "begin", "put", "roll_up"]
+
+#: (series id, µs since 1970, value).
+Reading = tuple[int, int, float]
+
+
+def begin(connection: psycopg.Connection[Any], upto: int = 0) -> None:
+    """No reading, no rollup, no mark; rollups are said to be right up to that time."""
+    tables = ", ".join([TABLE, "telemetry_rollupmark", *(level.table for level in LEVELS)])
+    connection.execute(f"TRUNCATE {tables}")
+    connection.execute("DELETE FROM telemetry_rollupstate")
+    connection.execute("INSERT INTO telemetry_rollupstate (id, rolled_upto) VALUES (1, %s)", [as_timestamp(upto)])
+
+
+def put(connection: psycopg.Connection[Any], readings: Sequence[Reading]) -> None:
+    """Store readings and mark them, in one transaction; what is stored already stays as it is."""
+    rows = sorted(readings)
+    series = np.array([row[0] for row in rows], np.int32)
+    times = np.array([row[1] for row in rows], np.int64)
+    values = np.array([row[2] for row in rows], np.float64)
+    with connection.cursor() as cursor:
+        Coverage(engine_in_use(cursor), 7).ensure(cursor, times)
+    with connection.transaction():
+        connection.execute(
+            f"INSERT INTO {TABLE} (series_id, time, value) SELECT * FROM unnest(%b, %b, %b) ON CONFLICT DO NOTHING",
+            [int4_array(series), timestamptz_array(times), float8_array(values)],
+        )
+        mark(connection, Batch(series, times, values))
+
+
+def roll_up(connection: psycopg.Connection[Any], upto: int) -> None:
+    """Make the rollups right before that time (µs since 1970)."""
+    assert refresh(connection, upto).complete
+
+
+def by_series(readings: Sequence[Reading]) -> Mapping[int, list[tuple[int, float]]]:
+    """(time, value) of each series in time order; of several at one time the first that was stored."""
+    found: dict[int, dict[int, float]] = {}
+    for series, time, value in readings:
+        found.setdefault(series, {}).setdefault(time, value)
+    return {series: sorted(rows.items()) for series, rows in found.items()}
