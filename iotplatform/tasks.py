@@ -17,6 +17,7 @@ from alerts.dispatch import dispatch
 from alerts.follow_up import follow_up
 from alerts.pruning import prune_alerts
 from alerts.senders import senders
+from iotplatform.dashboard import history
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
 from iotplatform.pipeline import ShardDrain
@@ -134,6 +135,12 @@ def purge_deleted() -> None:
     upkeep.purge_deleted()
 
 
+@shared_task(name="iotplatform.tasks.note_history")
+def note_history() -> None:
+    """A sample of the platform for the overview's last hour."""
+    _with_database(history.note)
+
+
 @shared_task(name="alerts.dispatch")
 def dispatch_alerts() -> None:
     """Route what is new of alerts into messages."""
@@ -189,6 +196,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         ("beat_heart", _HEARTBEAT_SECONDS / 3),
         ("flush_last_seen", float(config.last_seen_flush_seconds)),
         ("keep_ranges", 60.0),
+        ("note_history", float(history.SAMPLE_SECONDS)),
         ("prune", 600.0),
         ("purge_deleted", 30.0),
         ("refresh_rollups", float(config.rollup_refresh_seconds)),

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-__all__ = ["Limit", "sparkline"]
+__all__ = ["Limit", "hour_plot", "sparkline"]
 
 _WIDTH, _HEIGHT = 120.0, 32.0
 _MARGIN = 2.0
+_PLOT_WIDTH, _PLOT_HEIGHT = 600.0, 96.0
 
 
 class Limit(NamedTuple):
@@ -71,3 +72,30 @@ def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float
         else:
             runs[-1].append((time, value))
     return [run * 2 if len(run) == 1 else run for run in runs if run]
+
+
+def hour_plot(lines: Sequence[tuple[str, Sequence[tuple[float, float | None]]]], top: float, label: str) -> SafeString:
+    """Lines over one hour from 0 to `top`; of each a CSS class and its points. The first one's area is filled."""
+    drawn = []
+    for place, (style, points) in enumerate(lines):
+        first, last = points[0][0], points[-1][0]
+        for run in _runs(points):
+            spots = [
+                (
+                    round(_PLOT_WIDTH * (time - first) / ((last - first) or 1), 1),
+                    round(_PLOT_HEIGHT - _MARGIN - (_PLOT_HEIGHT - 2 * _MARGIN) * min(1.0, value / (top or 1)), 1),
+                )
+                for time, value in run
+            ]
+            text = " ".join(f"{x},{y}" for x, y in spots)
+            if place == 0:
+                ground = f"{spots[-1][0]},{_PLOT_HEIGHT} {spots[0][0]},{_PLOT_HEIGHT}"
+                drawn.append(f'<polygon class="spark-area" points="{text} {ground}"/>')
+            drawn.append(f'<polyline class="spark-line {style}" points="{text}"/>')
+    return format_html(
+        '<svg class="hour-plot" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
+        f"{_PLOT_WIDTH:g}",
+        f"{_PLOT_HEIGHT:g}",
+        label,
+        mark_safe("".join(drawn)),  # noqa: S308 - made of numbers and of our own class names
+    )

@@ -6,6 +6,7 @@ drain, would double the database's work.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,17 +15,17 @@ from django.db import connection
 from telemetry.query.values import Value, typed
 from telemetry.timeseries.engine import TABLE
 
-__all__ = ["Latest", "latest"]
+__all__ = ["Latest", "latest", "latest_of"]
 
 # One descent of the index (series_id, time) per series, newest range first: the scan stops at the first row.
 _NEWEST = f"""
-    SELECT series.metric, newest.time, newest.value, series.boolean
+    SELECT series.device_id, series.metric, newest.time, newest.value, series.boolean, series.id
     FROM telemetry_series AS series
     CROSS JOIN LATERAL (
         SELECT time, value FROM {TABLE} AS reading
         WHERE reading.series_id = series.id AND reading.time >= %s ORDER BY time DESC LIMIT 1
     ) AS newest
-    WHERE series.device_id = %s AND series.metric <> ALL(%s)
+    WHERE series.device_id = ANY(%s) AND series.id <> ALL(%s)
 """
 
 # What most devices need. The planner then looks at a few ranges instead of all of them: with ten years of weekly
@@ -43,14 +44,25 @@ class Latest(NamedTuple):
 
 def latest(device_id: int) -> list[Latest]:
     """The newest reading of every metric that the device ever sent and that is still stored, by metric."""
+    return latest_of([device_id]).get(device_id, [])
+
+
+def latest_of(device_ids: Sequence[int]) -> dict[int, list[Latest]]:
+    """The same of some devices, such as those of a page, in two or three questions; devices without any are left out."""
+    wanted = list(device_ids)
     with connection.cursor() as cursor:
-        found = _newest(cursor, device_id, datetime.now(UTC) - _RECENT, [])
-        cursor.execute("SELECT count(*) FROM telemetry_series WHERE device_id = %s", [device_id])
+        found = _newest(cursor, wanted, datetime.now(UTC) - _RECENT, [])
+        cursor.execute("SELECT count(*) FROM telemetry_series WHERE device_id = ANY(%s)", [wanted])
         if cursor.fetchone()[0] > len(found):
-            found += _newest(cursor, device_id, _EVER, [reading.metric for reading in found])
-    return sorted(found)
+            found += _newest(cursor, wanted, _EVER, [row[-1] for row in found])
+    answer: dict[int, list[Latest]] = {}
+    for device_id, metric, time, value, boolean, _ in found:
+        answer.setdefault(device_id, []).append(Latest(metric, time, typed(value, boolean)))
+    for readings in answer.values():
+        readings.sort()
+    return answer
 
 
-def _newest(cursor: Any, device_id: int, since: datetime, known: list[str]) -> list[Latest]:
-    cursor.execute(_NEWEST, [since, device_id, known])
-    return [Latest(metric, time, typed(value, boolean)) for metric, time, value, boolean in cursor.fetchall()]
+def _newest(cursor: Any, device_ids: list[int], since: datetime, known: list[int]) -> list[Any]:
+    cursor.execute(_NEWEST, [since, device_ids, known])
+    return list(cursor.fetchall())

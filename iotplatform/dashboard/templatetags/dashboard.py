@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from alerts.wording import amount as worded
+from alerts.wording import roughly
 from iotplatform.dashboard.sparkline import sparkline as drawn
 from telemetry.ages import age as worded_age
 from telemetry.device_state import DeviceState
@@ -103,3 +104,26 @@ def value(number: float | bool | None, unit: str = "", *, boolean: bool = False)
 def sparkline(points: Sequence[tuple[float, float | None]], limits: Sequence[Any] = (), label: str = "") -> SafeString:
     """See `iotplatform.dashboard.sparkline`."""
     return drawn(points, limits, label)
+
+
+@register.filter
+def short(number: float | None) -> str:
+    """A count or a rate in few characters: 7, 48.2, 1,204, 12.3k, 4.1M; a dash for None."""
+    if number is None:
+        return "–"
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            return f"{number / (1e3 if suffix == 'k' else size):,.1f}{suffix}"
+    return f"{number:,.0f}" if number >= 100 or number == int(number) else f"{number:.1f}"
+
+
+@register.filter
+def lasting(seconds: float | None) -> str:
+    """A length of time: "0.4 s", "5 min"; a dash for None."""
+    return "–" if seconds is None else roughly(round(seconds, 1) if seconds < 10 else round(seconds))
+
+
+@register.filter
+def share(part: float, whole: float) -> float:
+    """Percent, for widths."""
+    return round(100 * part / whole, 2) if whole else 0.0
