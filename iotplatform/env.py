@@ -141,6 +141,19 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "alert_egress_allow": Networks(),
     "alert_keep_days": Number(0, 36_500, "365"),
     "email_from": Text(r"[^\s@]+@[^\s@]+|[^<>\r\n]+ <[^\s@<>]+@[^\s@<>]+>", "Telemetry <alerts@example.org>"),
+    "login_attempts": Number(1, 1000, "10"),
+    "login_address_attempts": Number(1, 100_000, "50"),
+    "login_wait_seconds": Number(1, 3600, "30"),
+    "login_max_wait_seconds": Number(1, 86_400, "900"),
+    "api_rate_limit": Number(0, 1e9, "6000"),
+    "api_anonymous_rate_limit": Number(0, 1e9, "300"),
+    "audit_keep_days": Number(0, 36_500, "0"),
+    "jwt_issuer": Text(r"\S*", "https://login.example.org/realms/plant"),
+    "jwt_jwks_url": Text(
+        r"(https://\S+|http://(127\.0\.0\.1|localhost)(:\d+)?(/\S*)?)?", "https://login.example.org/realms/plant/certs"
+    ),
+    "jwt_audience": Text(r"\S*", "iot-platform"),
+    "jwt_roles_claim": Text(r"[\w.:/-]*", "roles"),
     "simulator": Choice(("on", "off")),
     "simulator_devices": Number(1, 100_000, "50"),
     "simulator_rate": Number(0.1, 1e6, "50", whole=False),
@@ -201,6 +214,17 @@ class Config:
     alert_egress_allow: str
     alert_keep_days: int
     email_from: str
+    login_attempts: int
+    login_address_attempts: int
+    login_wait_seconds: int
+    login_max_wait_seconds: int
+    api_rate_limit: int
+    api_anonymous_rate_limit: int
+    audit_keep_days: int
+    jwt_issuer: str
+    jwt_jwks_url: str
+    jwt_audience: str
+    jwt_roles_claim: str
     simulator: str
     simulator_devices: int
     simulator_rate: float
@@ -302,6 +326,10 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     values["multiprocess_metrics_dir"] = environ.get("PROMETHEUS_MULTIPROC_DIR")
     values["admin_password"] = _secret(environ, "DJANGO_SUPERUSER_PASSWORD")
     values["process_name"] = environ.get("PROCESS_NAME", "manage")
+    issuer = [values[f"jwt_{name}"] for name in ("issuer", "jwks_url", "audience")]
+    if any(issuer) and not all(issuer):
+        # Without an audience, tokens that the same provider made for other services would be good here.
+        raise ConfigError("JWT_ISSUER, JWT_JWKS_URL and JWT_AUDIENCE go together: set all three, or none")
     assert set(values) == {field.name for field in fields(Config)}
     return Config(**values)
 

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "iotplatform.access.middleware.AccessMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -160,6 +161,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "dashboard:login"
 LOGIN_REDIRECT_URL = "dashboard:overview"
+AUTHENTICATION_BACKENDS = ["iotplatform.access.lockout.GuardedBackend"]
 
 LANGUAGE_CODE = "en"
 USE_TZ = True
@@ -189,26 +191,25 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "telemetry.api.authentication.DeviceKeyAuthentication",
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "iotplatform.access.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["telemetry.api.permissions.ModelPermissions"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["telemetry.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "telemetry.api.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "iotplatform.access.schema.ScopedSchema",
     "EXCEPTION_HANDLER": "telemetry.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DATETIME_FORMAT": "iso-8601",
     "COERCE_DECIMAL_TO_STRING": False,
-    "DEFAULT_THROTTLE_RATES": {"token": "10/min"},
-    # Without a trusted proxy, X-Forwarded-For is the client's own invention and must not dodge the throttle.
-    "NUM_PROXIES": 1 if config.trusted_proxies else 0,
+    "DEFAULT_THROTTLE_CLASSES": ["iotplatform.access.rates.RequestRate"],
 }
 
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    # The only one that our own tokens may be signed with; those of another issuer: iotplatform.access.issuer.
     "ALGORITHM": "HS256",
     "SIGNING_KEY": SECRET_KEY,
     # A changed password ends the tokens that were got with the old one.
@@ -221,6 +222,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,

@@ -6,12 +6,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from alerts.api.urls import urlpatterns as alerts_api
+from iotplatform.access.api.urls import urlpatterns as access_api
 from iotplatform.observability import health, metrics
 from telemetry.api.urls import urlpatterns as telemetry_api
 from thresholds.api.urls import urlpatterns as thresholds_api
 
 #: One list, so that they share one namespace.
-_api = [*telemetry_api, *thresholds_api, *alerts_api]
+_api = [*telemetry_api, *thresholds_api, *alerts_api, *access_api]
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -124,5 +124,6 @@ rollup_refresh_seconds = Histogram(
 # --- access ------------------------------------------------------------------------------------
 
 audit_left_out = Counter(
-    "iot_audit_left_out", "Failed logins and refusals that the audit trail does not list: it has one like them that minute."
+    "iot_audit_left_out",
+    "Failed logins and refusals that the audit trail does not list: it has one like them that minute.",
 )

@@ -23,6 +23,7 @@ import yaml
 from django.db import transaction
 from rest_framework import serializers
 
+from telemetry.sight import of_visible_scopes
 from thresholds import edit, plain_yaml
 from thresholds.api.serializers import ThresholdSerializer, as_errors
 from thresholds.definition import Known, override_faults
@@ -49,12 +50,20 @@ class Imported:
     unchanged: list[int] = field(default_factory=list)
 
 
-def bundle(chosen: Iterable[Threshold]) -> dict[str, Any]:
-    """The file's content; what a chosen threshold overrides comes along, so that the file stands alone."""
+def bundle(chosen: Iterable[Threshold], user: Any = None) -> dict[str, Any]:
+    """The file's content; what a chosen threshold overrides comes along, so that the file stands alone, as far as the user
+    sees it (None: the platform itself)."""
     rows = {threshold.pk: threshold for threshold in chosen}
-    while missing := {row.overrides_id for row in rows.values() if row.overrides_id is not None} - set(rows):
-        rows |= {row.pk: row for row in edit.thresholds().filter(pk__in=missing)}
+    seen = of_visible_scopes(edit.thresholds(), user)
+    hidden: set[int | None] = {None}
+    while missing := {row.overrides_id for row in rows.values()} - set(rows) - hidden:
+        found = {row.pk: row for row in seen.filter(pk__in=missing)}
+        rows |= found
+        hidden |= missing - set(found)
     listed = [{"id": number, **document(rows[number])} for number in sorted(rows)]
+    for item in listed:
+        if item["overrides"] in hidden:
+            item["overrides"] = None
     return {"format": FORMAT, "version": VERSION, "thresholds": listed}
 
 
@@ -85,7 +94,7 @@ def take(content: Any, user: Any, *, dry_run: bool = False) -> Imported:
     """
     edit.hold_edits()
     items = _items(content)
-    checked = _checked(items)
+    checked = _checked(items, user)
     found = _matching(checked)
     _check_overrides(items, checked)
     imported = _write(items, checked, found, user)
@@ -109,7 +118,7 @@ def _items(content: Any) -> list[dict[str, Any]]:
     return items
 
 
-def _checked(items: list[Any]) -> list[dict[str, Any]]:
+def _checked(items: list[Any], user: Any) -> list[dict[str, Any]]:
     """Every threshold by itself, its scope as rows."""
     errors: list[Any] = []
     checked = []
@@ -117,7 +126,7 @@ def _checked(items: list[Any]) -> list[dict[str, Any]]:
         own = (
             {name: value for name, value in item.items() if name != "overrides"} if isinstance(item, Mapping) else item
         )
-        serializer = ThresholdSerializer(data=own)
+        serializer = ThresholdSerializer(data=own, context={"viewer": user})
         serializer.is_valid()
         errors.append(serializer.errors | _reference_errors(item))
         checked.append(serializer.validated_data)

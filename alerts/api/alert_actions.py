@@ -13,11 +13,12 @@ from rest_framework.response import Response
 from alerts import actions
 from alerts.actions import Outcome
 from alerts.api.alert_serializers import AlertDetailSerializer, AssignSerializer, CommentSerializer, NoteSerializer
-from alerts.api.alerts import detailed
+from alerts.api.alerts import detailed, visible_alerts
 from alerts.models import Alert
 from telemetry.api.errors import Conflict, Unavailable
 from telemetry.api.lookups import find_numbered
 from telemetry.api.permissions import ChangePermission
+from telemetry.scopes import MANAGE_THRESHOLDS
 
 __all__ = ["BUSY", "AcknowledgeView", "AssignView", "CommentView", "ResolveView", "UnacknowledgeView"]
 
@@ -28,9 +29,10 @@ _CONFLICT = OpenApiResponse(description="Somebody else was first, or it is over;
 class _ActionView(GenericAPIView):
     queryset = Alert.objects.all()
     permission_classes = [ChangePermission]
+    required_scopes = MANAGE_THRESHOLDS
 
     def post(self, request: Request, id: int) -> Response:
-        find_numbered(self.get_queryset().only("pk"), "alert", id)
+        find_numbered(visible_alerts(request.user, self.get_queryset()).only("pk"), "alert", id)
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         outcome = self.act([id], request.user, serializer.validated_data)

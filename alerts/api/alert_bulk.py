@@ -16,8 +16,10 @@ from alerts.actions import Outcome
 from alerts.api.alert_actions import BUSY
 from alerts.api.alert_filters import FILTERS, narrowed
 from alerts.api.alert_serializers import MAX_TEXT, AssignSerializer
+from alerts.api.alerts import visible_alerts
 from alerts.models import Alert
 from telemetry.api.permissions import ChangePermission
+from telemetry.scopes import MANAGE_THRESHOLDS
 
 __all__ = ["BulkView"]
 
@@ -89,6 +91,7 @@ class BulkView(GenericAPIView):
     queryset = Alert.objects.all()
     serializer_class = BulkSerializer
     permission_classes = [ChangePermission]
+    required_scopes = MANAGE_THRESHOLDS
 
     @extend_schema(operation_id="alerts_bulk", responses={200: BulkAnswerSerializer})
     def post(self, request: Request) -> Response:
@@ -97,7 +100,9 @@ class BulkView(GenericAPIView):
         serializer.is_valid(raise_exception=True)
         said = serializer.validated_data
         ids, more = (said["ids"], False) if "ids" in said else _matching(said["filter"], request)
-        outcome = _ACT[said["action"]](ids, request.user, said)
+        seen = set(visible_alerts(request.user, Alert.objects.filter(pk__in=ids)).values_list("pk", flat=True))
+        outcome = _ACT[said["action"]]([each for each in ids if each in seen], request.user, said)
+        outcome.missing += [each for each in dict.fromkeys(ids) if each not in seen]
         return Response({"changed": len(outcome.changed), "results": _results(outcome), "more": more})
 
 
@@ -120,7 +125,7 @@ def _text(value: Any) -> str:
 def _matching(wanted: dict[str, Any], request: Request) -> tuple[list[int], bool]:
     """The oldest first, so that a repeated call goes on; and whether there are more."""
     try:
-        alerts = narrowed(Alert.objects.all(), _Asked(wanted, request.user))
+        alerts = narrowed(visible_alerts(request.user, Alert.objects.all()), _Asked(wanted, request.user))
     except serializers.ValidationError as error:
         raise serializers.ValidationError({"filter": error.detail}) from error
     ids = list(alerts.order_by("pk").values_list("pk", flat=True)[: MAX_ALERTS + 1])

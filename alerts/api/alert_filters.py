@@ -12,7 +12,8 @@ from rest_framework.request import Request
 
 from alerts.models import Alert
 from telemetry.api import parameters
-from telemetry.models import Device, DeviceGroup, DeviceType
+from telemetry.models import Device, DeviceType
+from telemetry.sight import of_visible_devices, of_visible_scopes, visible_devices, visible_groups
 from thresholds.models import Severity, Threshold
 
 __all__ = ["FILTERS", "narrowed"]
@@ -44,9 +45,9 @@ def narrowed(alerts: QuerySet[Alert], request: Request | Any) -> QuerySet[Alert]
     if metric := parameters.text(request, "metric"):
         alerts = alerts.filter(metric=metric)
     if name := parameters.text(request, "device"):
-        alerts = _of_device(alerts, name)
+        alerts = _of_device(alerts, name, request.user)
     if named := parameters.text(request, "threshold"):
-        alerts = alerts.filter(threshold_id__in=_threshold_ids(named))
+        alerts = alerts.filter(threshold_id__in=_threshold_ids(named, request.user))
     alerts = _of_devices(alerts, request)
     if name := parameters.text(request, "assignee"):
         alerts = _of_assignee(alerts, request, name)
@@ -72,17 +73,17 @@ def _several(request: Request, name: str, known: list[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _of_device(alerts: QuerySet[Alert], name: str) -> QuerySet[Alert]:
-    device = Device.objects.filter(name=name).values_list("pk", flat=True).first()
+def _of_device(alerts: QuerySet[Alert], name: str, user: Any) -> QuerySet[Alert]:
+    device = visible_devices(user).filter(name=name).values_list("pk", flat=True).first()
     if device is not None:
         return alerts.filter(device_id=device)
-    if not Alert.objects.filter(device_name=name).exists():
+    if not of_visible_devices(Alert.objects.all(), user, "device_id").filter(device_name=name).exists():
         parameters.invalid("device", f"There is no device {name!r}, and no alert of one.", "does_not_exist")
     return alerts.filter(device_name=name)
 
 
-def _threshold_ids(named: str) -> list[int]:
-    found = list(Threshold.objects.filter(name=named).values_list("pk", flat=True))
+def _threshold_ids(named: str, user: Any) -> list[int]:
+    found = list(of_visible_scopes(Threshold.objects.all(), user).filter(name=named).values_list("pk", flat=True))
     if named.isascii() and named.isdigit():
         return [*found, min(int(named), _MAX_ID)]
     if not found:
@@ -100,7 +101,7 @@ def _of_devices(alerts: QuerySet[Alert], request: Request) -> QuerySet[Alert]:
             parameters.invalid("type", f"There is no device type {name!r}.", "does_not_exist")
         devices = Device.objects.filter(type=device_type)
     if path := parameters.text(request, "group"):
-        if not DeviceGroup.objects.filter(path=path).exists():
+        if not visible_groups(request.user).filter(path=path).exists():
             parameters.invalid("group", f"There is no group {path!r}.", "does_not_exist")
         below = Q(group__path=path) | Q(group__path__startswith=f"{path}/")
         devices = (Device.objects.all() if devices is None else devices).filter(below)

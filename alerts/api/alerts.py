@@ -14,9 +14,11 @@ from alerts.api.alert_filters import FILTERS, narrowed
 from alerts.api.alert_serializers import AlertDetailSerializer, AlertSerializer
 from alerts.api.pages import ORDERINGS, AlertPagination
 from alerts.models import Alert, AlertEvent
-from telemetry.api.lookups import find_numbered
+from telemetry.api.lookups import find_numbered, viewer
+from telemetry.scopes import MANAGE_THRESHOLDS, READ_STATS
+from telemetry.sight import of_visible_devices
 
-__all__ = ["AlertDetail", "AlertList", "detailed"]
+__all__ = ["AlertDetail", "AlertList", "detailed", "visible_alerts"]
 
 _ORDERING = OpenApiParameter(
     "ordering", str, enum=list(ORDERINGS), description="Newest first unless said otherwise; -severity: worst first."
@@ -29,11 +31,17 @@ def detailed() -> QuerySet[Alert]:
     return Alert.objects.select_related("acknowledged_by", "assignee").prefetch_related(timeline)
 
 
+def visible_alerts(user: Any, alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Those of the alerts whose device this person sees."""
+    return of_visible_devices(alerts, user, "device_id")
+
+
 class AlertList(ListAPIView):
     """Alerts, newest first."""
 
     queryset = Alert.objects.select_related("acknowledged_by", "assignee").defer("rule", "evidence")
     serializer_class = AlertSerializer
+    required_scopes = (READ_STATS, MANAGE_THRESHOLDS)
     pagination_class = AlertPagination
 
     @extend_schema(parameters=[*FILTERS, _ORDERING])
@@ -41,7 +49,7 @@ class AlertList(ListAPIView):
         return super().get(request, *args, **kwargs)
 
     def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        return narrowed(queryset, self.request)
+        return narrowed(visible_alerts(self.request.user, queryset), self.request)
 
 
 class AlertDetail(RetrieveAPIView):
@@ -49,7 +57,8 @@ class AlertDetail(RetrieveAPIView):
 
     queryset = Alert.objects.all()
     serializer_class = AlertDetailSerializer
+    required_scopes = (READ_STATS, MANAGE_THRESHOLDS)
 
     def get_object(self) -> Alert:
-        alert: Alert = find_numbered(detailed(), "alert", self.kwargs["id"])
+        alert: Alert = find_numbered(visible_alerts(viewer(self), detailed()), "alert", self.kwargs["id"])
         return alert

@@ -15,6 +15,7 @@ from alerts.deliver import send_test
 from alerts.models import Channel
 from telemetry.api.lookups import find_numbered
 from telemetry.api.permissions import ChangePermission
+from telemetry.scopes import ADMIN
 
 __all__ = ["ChannelDetail", "ChannelList", "ChannelTest"]
 
@@ -24,6 +25,7 @@ class ChannelList(AuditedList):
 
     kind = "channel"
     queryset = Channel.objects.all()
+    required_scopes = ADMIN
     serializer_class = ChannelSerializer
 
 
@@ -32,11 +34,13 @@ class ChannelDetail(AuditedDetail):
 
     kind = "channel"
     queryset = Channel.objects.all()
+    required_scopes = ADMIN
     serializer_class = ChannelSerializer
 
 
 class ChannelTest(GenericAPIView):
     queryset = Channel.objects.all()
+    required_scopes = ADMIN
     serializer_class = TestedSerializer
     permission_classes = [ChangePermission]
 

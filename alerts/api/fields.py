@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from alerts.models import Channel
-from telemetry.api.fields import FiniteFloatField
+from telemetry.api.fields import FiniteFloatField, viewer_of
+from telemetry.sight import of_visible_scopes
 from thresholds.api.serializers import ScheduleField
 from thresholds.models import Severity, Threshold
 from thresholds.schedule import problems
@@ -54,6 +55,9 @@ class ThresholdField(serializers.PrimaryKeyRelatedField):  # type: ignore[type-a
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(queryset=Threshold.objects.all(), required=False, allow_null=True, **kwargs)
+
+    def get_queryset(self) -> Any:
+        return of_visible_scopes(Threshold.objects.all(), viewer_of(self.context))
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, bool) or not isinstance(data, int):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alerts.api.audited import AuditedDetail, AuditedList
 from alerts.api.route_serializers import RouteSerializer
 from alerts.models import Route
+from telemetry.scopes import ADMIN
 
 __all__ = ["RouteDetail", "RouteList"]
 
@@ -18,6 +19,7 @@ class RouteList(AuditedList):
 
     kind = "route"
     queryset = _ROUTES
+    required_scopes = ADMIN
     serializer_class = RouteSerializer
 
 
@@ -26,4 +28,5 @@ class RouteDetail(AuditedDetail):
 
     kind = "route"
     queryset = _ROUTES
+    required_scopes = ADMIN
     serializer_class = RouteSerializer

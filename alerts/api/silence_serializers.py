@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from django.utils import timezone
@@ -11,8 +12,9 @@ from rest_framework import serializers
 from alerts.api.fields import SeverityField, ThresholdField, WeeklyField
 from alerts.models import Silence
 from alerts.silencing import in_force
-from telemetry.api.fields import LabelsField, NamedField, OffsetDateTimeField, StrictSerializer
-from telemetry.models import Device, DeviceGroup, DeviceType
+from telemetry.api.fields import LabelsField, NamedField, OffsetDateTimeField, StrictSerializer, viewer_of
+from telemetry.models import DeviceType
+from telemetry.sight import visible_devices, visible_groups, within_sight_of
 from thresholds.schedule import parse
 
 __all__ = ["SilenceSerializer", "silence_faults"]
@@ -21,12 +23,8 @@ __all__ = ["SilenceSerializer", "silence_faults"]
 class SilenceSerializer(StrictSerializer):
     """What it leaves empty matches everything."""
 
-    device = NamedField(
-        "device", "devices", slug_field="name", queryset=Device.objects.all(), required=False, allow_null=True
-    )
-    group = NamedField(
-        "group", "groups", slug_field="path", queryset=DeviceGroup.objects.all(), required=False, allow_null=True
-    )
+    device = NamedField("device", "devices", slug_field="name", seen=visible_devices, required=False, allow_null=True)
+    group = NamedField("group", "groups", slug_field="path", seen=visible_groups, required=False, allow_null=True)
     device_type = NamedField(
         "device type",
         "device-types",
@@ -80,6 +78,10 @@ class SilenceSerializer(StrictSerializer):
 
         if found := silence_faults(value("starts_at"), value("ends_at"), value("schedule")):
             raise serializers.ValidationError(found, "invalid")
+        whose = SimpleNamespace(device=value("device"), group=value("group"))
+        if not within_sight_of(whose, viewer_of(self.context)):
+            detail = "You see the devices of some groups only: say one of these groups, or a device of them."
+            raise serializers.ValidationError({"group": detail}, "out_of_sight")
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Silence:

@@ -15,6 +15,7 @@ from telemetry.api import parameters
 from telemetry.api.fields import StrictSerializer
 from telemetry.api.permissions import ModelPermissions
 from telemetry.models import AuditEntry
+from telemetry.scopes import ADMIN
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -55,6 +56,7 @@ class AuditList(ListAPIView):
     """Every change of thresholds, silences, channels and routes, newest first."""
 
     queryset = AuditEntry.objects.all()
+    required_scopes = ADMIN
     serializer_class = AuditEntrySerializer
     permission_classes = [StaffPermissions]
     cursor_field = "-id"

@@ -10,9 +10,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
 
-from telemetry.api.fields import LabelsField, NamedField, OffsetDateTimeField, StrictSerializer
+from telemetry.api.fields import LabelsField, NamedField, OffsetDateTimeField, StrictSerializer, viewer_of
 from telemetry.device_state import DeviceState, state_of
-from telemetry.models import Device, DeviceGroup, DeviceType
+from telemetry.models import Device, DeviceType
+from telemetry.sight import sees_everything, visible_devices, visible_groups
 
 __all__ = ["DeviceSerializer"]
 
@@ -33,7 +34,7 @@ class DeviceSerializer(StrictSerializer):
         "group",
         "groups",
         slug_field="path",
-        queryset=DeviceGroup.objects.all(),
+        seen=visible_groups,
         required=False,
         allow_null=True,
         help_text="Path of its group.",
@@ -42,7 +43,7 @@ class DeviceSerializer(StrictSerializer):
         "device",
         "devices",
         slug_field="name",
-        queryset=Device.objects.all(),
+        seen=visible_devices,
         required=False,
         allow_null=True,
         help_text="Name of the gateway it speaks through.",
@@ -91,6 +92,13 @@ class DeviceSerializer(StrictSerializer):
     @extend_schema_field(serializers.ChoiceField(DeviceState.choices))
     def get_state(self, device: Any) -> str:
         return str(state_of(device.enabled, _last_seen(device), device.expected_interval, timezone.now()))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Who sees only some groups keeps devices in them: elsewhere they would be out of that person's sight."""
+        outside = attrs.get("group") is None and (self.instance is None or "group" in attrs)
+        if outside and not sees_everything(viewer_of(self.context)):
+            raise serializers.ValidationError({"group": "Say one of the groups that you see."}, "required")
+        return attrs
 
     def validate_parent(self, parent: Device | None) -> Device | None:
         if parent is not None and self.instance is not None and parent.pk == self.instance.pk:

@@ -13,7 +13,9 @@ from rest_framework.validators import UniqueValidator
 from telemetry.api.errors import Conflict
 from telemetry.api.fields import StrictSerializer
 from telemetry.api.lookups import find
+from telemetry.api.permissions import UnrestrictedToChange
 from telemetry.models import DeviceType, MetricDefinition
+from telemetry.scopes import MANAGE_DEVICES, looked_at_or
 
 __all__ = ["DeviceTypeDetail", "DeviceTypeList"]
 
@@ -85,6 +87,9 @@ class DeviceTypeSerializer(StrictSerializer):
 class DeviceTypeList(ListCreateAPIView):
     """Device types, by name."""
 
+    required_scopes = looked_at_or(MANAGE_DEVICES)
+    permission_classes = [UnrestrictedToChange]
+
     queryset = DeviceType.objects.prefetch_related("metrics")
     serializer_class = DeviceTypeSerializer
     cursor_field = "name"
@@ -92,6 +97,9 @@ class DeviceTypeList(ListCreateAPIView):
 
 class DeviceTypeDetail(RetrieveUpdateDestroyAPIView):
     """One device type, by its name."""
+
+    required_scopes = looked_at_or(MANAGE_DEVICES)
+    permission_classes = [UnrestrictedToChange]
 
     queryset = DeviceType.objects.prefetch_related("metrics")
     serializer_class = DeviceTypeSerializer

@@ -12,10 +12,12 @@ from rest_framework.request import Request
 
 from telemetry.api import parameters
 from telemetry.api.device_serializers import DeviceSerializer
-from telemetry.api.lookups import find
+from telemetry.api.lookups import find, viewer
 from telemetry.deletion import delete_device
 from telemetry.device_state import DeviceState, in_state, with_expected_interval
-from telemetry.models import Device, DeviceGroup, DeviceType
+from telemetry.models import Device, DeviceType
+from telemetry.scopes import MANAGE_DEVICES, looked_at_or
+from telemetry.sight import visible_devices, visible_groups
 
 __all__ = ["DeviceDetail", "DeviceList"]
 
@@ -34,9 +36,11 @@ class DeviceQueries(GenericAPIView):
 
     queryset = Device.objects.all()
     serializer_class = DeviceSerializer
+    required_scopes = looked_at_or(MANAGE_DEVICES)
 
     def get_queryset(self) -> QuerySet[Device]:
-        return with_expected_interval(Device.objects.select_related("type", "group", "parent", "last_seen"))
+        seen = visible_devices(viewer(self))
+        return with_expected_interval(seen.select_related("type", "group", "parent", "last_seen"))
 
     def with_state(self, device: Device) -> Device:
         """The device as it is stored now, with what its state is told from."""
@@ -64,7 +68,7 @@ class DeviceList(DeviceQueries, ListCreateAPIView):
         if name := parameters.text(request, "type"):
             queryset = queryset.filter(type=_known(DeviceType.objects.filter(name=name), "type", name))
         if path := parameters.text(request, "group"):
-            group = _known(DeviceGroup.objects.filter(path=path), "group", path)
+            group = _known(visible_groups(request.user).filter(path=path), "group", path)
             queryset = queryset.filter(Q(group=group) | Q(group__path__startswith=f"{path}/"))
         if labels := parameters.pairs(request, "label"):
             queryset = queryset.filter(labels__contains=labels)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-__all__ = ["FiniteFloatField", "LabelsField", "NamedField", "OffsetDateTimeField", "StrictSerializer"]
+__all__ = ["FiniteFloatField", "LabelsField", "NamedField", "OffsetDateTimeField", "StrictSerializer", "viewer_of"]
 
 MAX_LABELS = 64
+#: Who asks → what of a kind that person sees (`telemetry.sight`).
+Seen = Callable[[Any], QuerySet[Any]]
+
+
+def viewer_of(context: Mapping[str, Any]) -> Any:
+    """Who gave what a serializer reads; None is the platform itself."""
+    request = context.get("request")
+    return context.get("viewer") if request is None else request.user
 
 
 class FiniteFloatField(serializers.FloatField):
@@ -53,20 +62,26 @@ class NamedField(serializers.SlugRelatedField):
         "does_not_exist": "There is no {kind} {value!r}; make it first with POST /api/v1/{route}.",
     }
 
-    def __init__(self, kind: str, route: str, **kwargs: Any) -> None:
-        self.kind, self.route = kind, route
+    def __init__(self, kind: str, route: str, seen: Seen | None = None, **kwargs: Any) -> None:
+        self.kind, self.route, self.seen = kind, route, seen
+        if seen is not None:
+            kwargs["queryset"] = seen(None)
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> models.Model:
+        return self.named(data, viewer_of(self.context))
+
+    def named(self, data: Any, viewer: Any) -> models.Model:
+        """The thing of that name, among those that this person sees. Raises ValidationError."""
         if not isinstance(data, str):
             self.fail("invalid")
-        known = None if "\x00" in data else self._find(data)
+        known = None if "\x00" in data else self._find(data, viewer)
         if known is None:
             self.fail("does_not_exist", kind=self.kind, route=self.route, value=data)
         return known
 
-    def _find(self, name: str) -> models.Model | None:
-        queryset: Any = self.get_queryset()
+    def _find(self, name: str, viewer: Any) -> models.Model | None:
+        queryset: Any = self.get_queryset() if self.seen is None else self.seen(viewer)
         try:
             found: models.Model | None = queryset.filter(**{self.slug_field: name}).first()
         except UnicodeEncodeError:  # half of a surrogate pair: no stored name has it

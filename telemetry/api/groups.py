@@ -8,14 +8,18 @@ from django.core.exceptions import ValidationError as InvalidName
 from django.db import transaction
 from django.db.models import ProtectedError, QuerySet
 from rest_framework import serializers
-from rest_framework.generics import ListCreateAPIView, RetrieveUpdateDestroyAPIView
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.generics import GenericAPIView, ListCreateAPIView, RetrieveUpdateDestroyAPIView
+from rest_framework.permissions import SAFE_METHODS
 
 from telemetry.api.errors import Conflict
-from telemetry.api.fields import StrictSerializer
-from telemetry.api.lookups import find
+from telemetry.api.fields import StrictSerializer, viewer_of
+from telemetry.api.lookups import find, viewer
 from telemetry.groups import make_group
 from telemetry.models import DeviceGroup
 from telemetry.models.device import valid_name
+from telemetry.scopes import MANAGE_DEVICES, looked_at_or
+from telemetry.sight import sees_everything, visible_groups
 
 __all__ = ["GroupDetail", "GroupList"]
 
@@ -57,6 +61,8 @@ class GroupSerializer(StrictSerializer):
             raise serializers.ValidationError("There is a group of this path already.", "unique")
         if isinstance(self.instance, DeviceGroup) and path.startswith(f"{self.instance.path}/"):
             raise serializers.ValidationError("A group cannot lie below itself.")
+        if not _lies_below(path, viewer_of(self.context)):
+            raise serializers.ValidationError("Say a path below a group that you see.", "out_of_sight")
         return path
 
     @transaction.atomic
@@ -74,24 +80,32 @@ class GroupSerializer(StrictSerializer):
         return instance
 
 
-class GroupList(ListCreateAPIView):
+class _Groups(GenericAPIView):
+    """What both views share."""
+
+    queryset = DeviceGroup.objects.all()
+    serializer_class = GroupSerializer
+    required_scopes = looked_at_or(MANAGE_DEVICES)
+
+    def get_queryset(self) -> QuerySet[DeviceGroup]:
+        return visible_groups(viewer(self)).select_related("parent")
+
+
+class GroupList(_Groups, ListCreateAPIView):
     """Groups, by path."""
 
-    queryset = DeviceGroup.objects.select_related("parent")
-    serializer_class = GroupSerializer
     cursor_field = "path"
 
 
-class GroupDetail(RetrieveUpdateDestroyAPIView):
+class GroupDetail(_Groups, RetrieveUpdateDestroyAPIView):
     """One group, by its path."""
-
-    queryset = DeviceGroup.objects.select_related("parent")
-    serializer_class = GroupSerializer
 
     def get_object(self) -> DeviceGroup:
         queryset: QuerySet[DeviceGroup] = self.get_queryset()
         group = find(queryset, "group", path=self.kwargs["path"])
         self.check_object_permissions(self.request, group)
+        if self.request.method not in SAFE_METHODS and not _lies_below(group.path, self.request.user):
+            raise PermissionDenied("You see this group because it was given to you: only who sees more changes it.")
         return group
 
     def perform_destroy(self, instance: DeviceGroup) -> None:
@@ -99,3 +113,12 @@ class GroupDetail(RetrieveUpdateDestroyAPIView):
             instance.delete()
         except ProtectedError as error:
             raise Conflict("Devices or groups lie in this group; move or delete them first.") from error
+
+
+def _lies_below(path: str, user: Any) -> bool:
+    """Whether a group of this path lies below one that this person sees."""
+    if sees_everything(user):
+        return True
+    above = path.split("/")[:-1]
+    paths = ["/".join(above[: depth + 1]) for depth in range(len(above))]
+    return visible_groups(user).filter(path__in=paths).exists()

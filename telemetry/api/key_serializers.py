@@ -9,8 +9,9 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from telemetry.api.fields import NamedField, StrictSerializer
-from telemetry.models import Device, DeviceGroup, DeviceKey
+from telemetry.api.fields import NamedField, StrictSerializer, viewer_of
+from telemetry.models import DeviceKey
+from telemetry.sight import sees_everything, visible_devices, visible_groups
 
 __all__ = ["DeviceKeySerializer", "IssuedKeySerializer", "WideKeySerializer"]
 
@@ -34,10 +35,13 @@ _WRONG_SCOPE = 'Say one of {"device": name}, {"group": path}, {"all": true}.'
 class ScopeField(serializers.Field):
     """`{"device": name}`, `{"group": path}` or `{"all": true}` against the three columns of a key."""
 
-    default_error_messages = {"invalid": _WRONG_SCOPE.replace("{", "{{").replace("}", "}}")}
+    default_error_messages = {
+        "invalid": _WRONG_SCOPE.replace("{", "{{").replace("}", "}}"),
+        "wide": "You see the devices of some groups only: hand out keys for single devices of them.",
+    }
     named = {
-        "device": NamedField("device", "devices", slug_field="name", queryset=Device.objects.all()),
-        "group": NamedField("group", "groups", slug_field="path", queryset=DeviceGroup.objects.all()),
+        "device": NamedField("device", "devices", slug_field="name", seen=visible_devices),
+        "group": NamedField("group", "groups", slug_field="path", seen=visible_groups),
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -47,11 +51,14 @@ class ScopeField(serializers.Field):
         if not isinstance(data, dict) or len(data) != 1:
             self.fail("invalid")
         ((kind, value),) = data.items()
+        viewer = viewer_of(self.context)
+        if kind != "device" and not sees_everything(viewer):
+            self.fail("wide")
         if kind == "all" and value is True:
             return {"all_devices": True}
         if kind not in self.named:
             self.fail("invalid")
-        return {kind: self.named[kind].to_internal_value(value)}
+        return {kind: self.named[kind].named(value, viewer)}
 
     def to_representation(self, key: DeviceKey) -> dict[str, Any]:
         if key.device is not None:

@@ -8,20 +8,31 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.generics import ListCreateAPIView, RetrieveDestroyAPIView
+from rest_framework.generics import GenericAPIView, ListCreateAPIView, RetrieveDestroyAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telemetry.api.key_serializers import DeviceKeySerializer, IssuedKeySerializer, WideKeySerializer
-from telemetry.api.lookups import find, find_numbered
+from telemetry.api.lookups import find, find_numbered, viewer
 from telemetry.api.permissions import MayIssueWideKeys
 from telemetry.models import Device, DeviceKey
+from telemetry.scopes import MANAGE_DEVICES
+from telemetry.sight import visible_devices, visible_keys
 
 __all__ = ["DeviceKeyDetail", "DeviceKeyList", "KeyDetail", "KeyList"]
 
 
-class _KeyListView(ListCreateAPIView):
-    queryset = DeviceKey.objects.select_related("device", "group", "created_by")
+class _Keys(GenericAPIView):
+    """What all of these views share."""
+
+    queryset = DeviceKey.objects.all()
+    required_scopes = MANAGE_DEVICES
+
+    def get_queryset(self) -> QuerySet[DeviceKey]:
+        return visible_keys(viewer(self)).select_related("device", "group", "created_by")
+
+
+class _KeyListView(_Keys, ListCreateAPIView):
     cursor_field = "-id"
 
     def issue(self, request: Request, **scope: Any) -> Response:
@@ -35,8 +46,7 @@ class _KeyListView(ListCreateAPIView):
         return response
 
 
-class _KeyDetailView(RetrieveDestroyAPIView):
-    queryset = DeviceKey.objects.select_related("device", "group", "created_by")
+class _KeyDetailView(_Keys, RetrieveDestroyAPIView):
     serializer_class = DeviceKeySerializer
 
     def get_object(self) -> DeviceKey:
@@ -59,19 +69,19 @@ class DeviceKeyList(_KeyListView):
     serializer_class = DeviceKeySerializer
 
     def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        return queryset.filter(device=_device(self.kwargs["name"]))
+        return queryset.filter(device=_device(self))
 
     @extend_schema(responses={201: IssuedKeySerializer})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Hand out a key for this device. It is shown in this answer and never again."""
-        return self.issue(request, device=_device(self.kwargs["name"]))
+        return self.issue(request, device=_device(self))
 
 
 class DeviceKeyDetail(_KeyDetailView):
     """One key of one device."""
 
     def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        return queryset.filter(device=_device(self.kwargs["name"]))
+        return queryset.filter(device=_device(self))
 
 
 class KeyList(_KeyListView):
@@ -90,6 +100,6 @@ class KeyDetail(_KeyDetailView):
     """One key."""
 
 
-def _device(name: str) -> Device:
-    device: Device = find(Device.objects.all(), "device", name=name)
+def _device(view: GenericAPIView) -> Device:
+    device: Device = find(visible_devices(viewer(view)), "device", name=view.kwargs["name"])
     return device

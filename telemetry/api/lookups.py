@@ -7,9 +7,14 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 
-__all__ = ["find", "find_numbered"]
+__all__ = ["find", "find_numbered", "viewer"]
 
 _MAX_ID = 2**63 - 1
+
+
+def viewer(view: Any) -> Any:
+    """Who asks; None while the API is described, when nobody does."""
+    return getattr(getattr(view, "request", None), "user", None)
 
 
 def find(queryset: QuerySet[Any], kind: str, **by_name: str) -> Any:

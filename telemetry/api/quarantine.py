@@ -14,12 +14,14 @@ from rest_framework.response import Response
 from telemetry.api import parameters
 from telemetry.api.errors import Conflict, Unavailable
 from telemetry.api.fields import StrictSerializer
-from telemetry.api.lookups import find_numbered
+from telemetry.api.lookups import find_numbered, viewer
 from telemetry.api.permissions import ChangePermission
 from telemetry.api.problems import phrase, problem_response
 from telemetry.intake import accept
 from telemetry.models import QuarantinedReading
 from telemetry.quarantine.claims import AlreadyResolved, RefusedAgain, discard, replay_once
+from telemetry.scopes import READ_READINGS, WRITE_READINGS
+from telemetry.sight import visible_quarantine
 
 __all__ = ["QuarantineDetail", "QuarantineDiscard", "QuarantineList", "QuarantineReplay"]
 
@@ -73,9 +75,13 @@ class ReplayedSerializer(serializers.Serializer):
 class QuarantineList(ListAPIView):
     """Refused readings, newest first."""
 
-    queryset = QuarantinedReading.objects.select_related("resolved_by").defer("raw")
+    queryset = QuarantinedReading.objects.all()
+    required_scopes = READ_READINGS
     serializer_class = QuarantinedReadingSerializer
     cursor_field = "-id"
+
+    def get_queryset(self) -> QuerySet[QuarantinedReading]:
+        return visible_quarantine(viewer(self)).select_related("resolved_by").defer("raw")
 
     @extend_schema(parameters=_FILTERS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -94,7 +100,11 @@ class QuarantineList(ListAPIView):
 
 
 class _OneReading(GenericAPIView):
-    queryset = QuarantinedReading.objects.select_related("resolved_by")
+    queryset = QuarantinedReading.objects.all()
+    required_scopes = {"GET": READ_READINGS, "POST": WRITE_READINGS}
+
+    def get_queryset(self) -> QuerySet[QuarantinedReading]:
+        return visible_quarantine(viewer(self)).select_related("resolved_by")
 
     def get_object(self) -> QuarantinedReading:
         row: QuarantinedReading = find_numbered(self.get_queryset(), "quarantined reading", self.kwargs["id"])

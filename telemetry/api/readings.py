@@ -25,6 +25,7 @@ from telemetry.query.latest import latest
 from telemetry.query.raw import Order
 from telemetry.query.series import series_of
 from telemetry.query.values import utc_text
+from telemetry.scopes import READ_READINGS, READ_STATS
 from telemetry.timeseries.engine import EARLIEST, as_timestamp
 
 __all__ = ["LatestView", "ReadingsView"]
@@ -94,6 +95,7 @@ class ReadingsView(APIView):
     """GET /api/v1/readings."""
 
     queryset = Device.objects.all()  # who may see devices may see what they sent
+    required_scopes = READ_READINGS
     permission_classes = [ModelPermissions]
     renderer_classes = [JSONRenderer, CSVRenderer]
 
@@ -122,6 +124,7 @@ class LatestView(APIView):
     """GET /api/v1/devices/{name}/latest."""
 
     queryset = Device.objects.all()
+    required_scopes = READ_STATS
     permission_classes = [ModelPermissions]
 
     @extend_schema(operation_id="devices_latest", responses=LatestSerializer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from telemetry.api import audit, device_types, devices, groups, keys, quarantine, receipts, tokens
+from telemetry.api import audit, device_types, devices, groups, keys, quarantine, receipts
 from telemetry.api.aggregates import AggregatesView
 from telemetry.api.readings import LatestView, ReadingsView
 
@@ -32,8 +32,6 @@ urlpatterns = [
     path("quarantine/<int:id>/replay", quarantine.QuarantineReplay.as_view(), name="quarantine-replay"),
     path("quarantine/<int:id>/discard", quarantine.QuarantineDiscard.as_view(), name="quarantine-discard"),
     path("audit", audit.AuditList.as_view(), name="audit"),
-    path("auth/token", tokens.Token.as_view(), name="token"),
-    path("auth/token/refresh", tokens.TokenRefresh.as_view(), name="token-refresh"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
 ]

@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from rest_framework_simplejwt.tokens import RefreshToken
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.errors import FailureGroup
@@ -21,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from iotplatform.access.tokens import issue
+from telemetry.scopes import SCOPES
 from tests.builders import drain_all, make_device, make_key, post_readings
 from tests.thresholds.judging.parts import make_threshold
 
@@ -30,7 +31,7 @@ _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance
 @pytest.fixture
 def headers(api: Any) -> dict[str, dict[str, str]]:
     """How an administrator and a device present themselves."""
-    token = RefreshToken.for_user(User.objects.get(username="admin")).access_token
+    token = issue(User.objects.get(username="admin"), SCOPES).access
     return {"admin": {"Authorization": f"Bearer {token}"}, "device": {"Authorization": f"Bearer {make_key()}"}}
 
 

@@ -19,6 +19,8 @@ from telemetry.api import parameters
 from telemetry.api.errors import PayloadTooLarge
 from telemetry.api.parsers import MAX_BYTES, BoundedJSONParser
 from telemetry.api.permissions import ModelPermissions
+from telemetry.scopes import MANAGE_THRESHOLDS, READ_STATS
+from telemetry.sight import of_visible_scopes
 from thresholds import edit
 from thresholds.api.filters import FILTERS, filtered
 from thresholds.api.serializers import ThresholdSerializer
@@ -107,6 +109,7 @@ class ExportView(GenericAPIView):
     queryset = Threshold.objects.all()
     serializer_class = BundleSerializer
     renderer_classes = [JSONRenderer, YAMLRenderer]
+    required_scopes = (READ_STATS, MANAGE_THRESHOLDS)
     pagination_class = None
 
     @extend_schema(
@@ -119,7 +122,8 @@ class ExportView(GenericAPIView):
     def get(self, request: Request) -> HttpResponse:
         """Thresholds as a file; those that they override come along."""
         form = request.accepted_renderer.format  # type: ignore[attr-defined]
-        text = dump(bundle(filtered(edit.thresholds(), request)), form)
+        seen = of_visible_scopes(edit.thresholds(), request.user)
+        text = dump(bundle(filtered(seen, request), request.user), form)
         answer = HttpResponse(text, content_type="application/json" if form == "json" else _YAML)
         answer["Content-Disposition"] = f'attachment; filename="thresholds.{form}"'
         return answer
@@ -140,6 +144,7 @@ class ImportView(GenericAPIView):
     serializer_class = BundleSerializer
     parser_classes = [BoundedJSONParser, YAMLParser, OldYAMLParser, TextYAMLParser]
     permission_classes = [ImportPermission]
+    required_scopes = MANAGE_THRESHOLDS
 
     @extend_schema(
         parameters=[OpenApiParameter("dry_run", bool, description="Only say what would become of it.")],

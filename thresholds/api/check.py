@@ -54,7 +54,7 @@ class CheckView(GenericAPIView):
         """Say what is wrong with a threshold (400), or what it means; nothing is stored."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        checked, number = checked_draft(serializer.validated_data["threshold"])
+        checked, number = checked_draft(serializer.validated_data["threshold"], request.user)
         matching = matching_series(draft_rule(checked, number), _NAMED, seen_devices(request.user))
         unit = _unit(checked)
         overridden = Threshold.objects.filter(pk=checked["overrides"]).values_list("name", flat=True).first()

@@ -8,8 +8,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from telemetry.api.fields import FiniteFloatField, NamedField
-from telemetry.models import Device, DeviceGroup, DeviceType
+from telemetry.api.fields import FiniteFloatField, NamedField, viewer_of
+from telemetry.models import DeviceType
+from telemetry.sight import sees_everything, visible_devices, visible_groups
 
 __all__ = ["ScopeField", "TriggerField"]
 
@@ -39,13 +40,14 @@ def _only(name: str, schema: Mapping[str, Any], description: str) -> dict[str, A
 class ScopeField(serializers.Field):  # type: ignore[type-arg]
     """On which devices a threshold is judged: {"device": name}, {"device_type": name}, {"group": path} or {"all": true}.
 
-    Becomes {kind: row}, or {"all": True}.
+    Becomes {kind: row}, or {"all": True}. Who sees only some groups names those and what lies in them; elsewhere his
+    thresholds would be about devices of others. (A preview tells him of his own all the same: ``any_scope`` in the context.)
     """
 
     _NAMED = {
-        "device": NamedField("device", "devices", slug_field="name", queryset=Device.objects.all()),
+        "device": NamedField("device", "devices", slug_field="name", seen=visible_devices),
         "device_type": NamedField("device type", "device-types", slug_field="name", queryset=DeviceType.objects.all()),
-        "group": NamedField("group", "groups", slug_field="path", queryset=DeviceGroup.objects.all()),
+        "group": NamedField("group", "groups", slug_field="path", seen=visible_groups),
     }
 
     def to_representation(self, value: Any) -> Any:
@@ -55,6 +57,10 @@ class ScopeField(serializers.Field):  # type: ignore[type-arg]
         if not isinstance(data, Mapping) or len(data) != 1:
             raise serializers.ValidationError(_ONE_OF, "one_scope")
         ((kind, name),) = data.items()
+        viewer = viewer_of(self.context)
+        if kind in ("all", "device_type") and not (self.context.get("any_scope") or sees_everything(viewer)):
+            detail = "You see the devices of some groups only: give one of these groups, or a device of them."
+            raise serializers.ValidationError({kind: detail}, "out_of_sight")
         if kind == "all":
             if name is not True:
                 detail = 'Say true, or give a device, a device type or a group instead of "all".'
@@ -63,7 +69,7 @@ class ScopeField(serializers.Field):  # type: ignore[type-arg]
         if kind not in self._NAMED:
             raise serializers.ValidationError(_ONE_OF, "one_scope")
         try:
-            return {kind: self._NAMED[kind].to_internal_value(name)}
+            return {kind: self._NAMED[kind].named(name, viewer)}
         except serializers.ValidationError as error:
             raise serializers.ValidationError({kind: error.detail}) from error
 

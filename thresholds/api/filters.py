@@ -9,7 +9,8 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from telemetry.api import parameters
-from telemetry.models import Device, DeviceGroup, DeviceType
+from telemetry.models import Device, DeviceType
+from telemetry.sight import visible_devices, visible_groups
 from thresholds.models import Condition, Threshold
 
 __all__ = ["FILTERS", "applying_to", "filtered"]
@@ -28,11 +29,13 @@ FILTERS = [
 def filtered(queryset: QuerySet[Threshold], request: Request) -> QuerySet[Threshold]:
     """As the query parameters say. Raises ValidationError naming a wrong one."""
     if name := parameters.text(request, "device"):
-        queryset = queryset.filter(applying_to(_known(Device.objects.select_related("group"), "device", name=name)))
+        queryset = queryset.filter(
+            applying_to(_known(visible_devices(request.user).select_related("group"), "device", name=name))
+        )
     if name := parameters.text(request, "type"):
         queryset = queryset.filter(device_type=_known(DeviceType.objects.all(), "type", name=name))
     if path := parameters.text(request, "group"):
-        group = _known(DeviceGroup.objects.all(), "group", path=path)
+        group = _known(visible_groups(request.user), "group", path=path)
         queryset = queryset.filter(Q(group=group) | Q(group__path__startswith=f"{path}/"))
     if metric := parameters.text(request, "metric"):
         queryset = queryset.filter(metric=metric)

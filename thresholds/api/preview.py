@@ -19,7 +19,8 @@ from telemetry.api.fields import OffsetDateTimeField
 from telemetry.api.permissions import ModelPermissions
 from telemetry.models import Device
 from telemetry.query.values import utc_text
-from telemetry.sight import sees_everything, visible_devices
+from telemetry.scopes import MANAGE_THRESHOLDS, READ_STATS
+from telemetry.sight import of_visible_scopes, sees_everything, visible_devices
 from telemetry.timeseries.engine import EARLIEST, as_microseconds, as_timestamp
 from thresholds import edit
 from thresholds.api.serializers import ThresholdSerializer
@@ -85,6 +86,7 @@ class PreviewView(GenericAPIView):
     queryset = Threshold.objects.all()
     serializer_class = PreviewRequestSerializer
     permission_classes = [ViewPermission]
+    required_scopes = {"POST": (READ_STATS, MANAGE_THRESHOLDS)}
 
     @extend_schema(responses={200: PreviewSerializer})
     def post(self, request: Request) -> Response:
@@ -98,7 +100,7 @@ class PreviewView(GenericAPIView):
         wanted = serializer.validated_data
         now = as_microseconds(timezone.now())
         start, end = _range(wanted, now)
-        rule = rule_of(wanted["threshold"])
+        rule = rule_of(wanted["threshold"], request.user)
         try:
             return Response(_shown(preview(rule, start, end, now, seen_devices(request.user))))
         except TooExpensive as error:
@@ -112,23 +114,26 @@ def seen_devices(user: Any) -> QuerySet[Device] | None:
     return None if sees_everything(user) else visible_devices(user)
 
 
-def rule_of(wanted: Any) -> Rule:
+def rule_of(wanted: Any, user: Any = None) -> Rule:
     """The rule of a threshold's id, or of one as it is sent. Raises ValidationError below the field "threshold"."""
-    return draft_rule(*checked_draft(wanted))
+    return draft_rule(*checked_draft(wanted, user))
 
 
-def checked_draft(wanted: Any) -> tuple[dict[str, Any], int]:
+def checked_draft(wanted: Any, user: Any = None) -> tuple[dict[str, Any], int]:
     """The document of a threshold's id, or of one as it is sent, its scope as rows; and its id, 0 where it has none.
     Raises ValidationError below the field "threshold"."""
     instance: Threshold | None = None
     if isinstance(wanted, int) and not isinstance(wanted, bool):
-        instance = edit.thresholds().filter(pk=wanted).first() if 0 < wanted <= _MAX_ID else None
+        known = of_visible_scopes(edit.thresholds(), user)
+        instance = known.filter(pk=wanted).first() if 0 < wanted <= _MAX_ID else None
         if instance is None:
             parameters.invalid("threshold", f"There is no threshold {wanted}; give the id of one.", "does_not_exist")
         wanted = document(instance)
     if not isinstance(wanted, Mapping):
         parameters.invalid("threshold", "Give a threshold as POST /api/v1/thresholds takes it, or the id of one.")
-    serializer = ThresholdSerializer(instance, data={"name": "Preview"} | dict(wanted))
+    # Of which devices it tells is decided elsewhere (`seen_devices`): any scope may be tried.
+    context = {"viewer": user, "any_scope": True}
+    serializer = ThresholdSerializer(instance, data={"name": "Preview"} | dict(wanted), context=context)
     if not serializer.is_valid():
         raise serializers.ValidationError({"threshold": serializer.errors})
     return serializer.validated_data, instance.pk if instance else 0

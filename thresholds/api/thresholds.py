@@ -12,19 +12,22 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telemetry.api.errors import PreconditionFailed
-from telemetry.api.lookups import find_numbered
+from telemetry.api.lookups import find_numbered, viewer
+from telemetry.scopes import MANAGE_THRESHOLDS, looked_at_or
+from telemetry.sight import of_visible_scopes, within_sight_of
 from thresholds import edit
 from thresholds.api.filters import FILTERS, filtered
 from thresholds.api.serializers import Page, ThresholdSerializer
 from thresholds.document import document
 from thresholds.models import Threshold
 
-__all__ = ["ThresholdDetail", "ThresholdList"]
+__all__ = ["ThresholdDetail", "ThresholdList", "etag"]
 
 _IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -39,10 +42,11 @@ class ThresholdQueries(GenericAPIView):
 
     queryset = Threshold.objects.all()
     serializer_class = ThresholdSerializer
+    required_scopes = looked_at_or(MANAGE_THRESHOLDS)
     cursor_field = "id"
 
     def get_queryset(self) -> QuerySet[Threshold]:
-        return edit.thresholds()  # type: ignore[no-any-return]
+        return of_visible_scopes(edit.thresholds(), viewer(self))
 
     def shown(self, thresholds: Iterable[Threshold]) -> list[dict[str, Any]]:
         """Their REST form."""
@@ -52,7 +56,7 @@ class ThresholdQueries(GenericAPIView):
 
     def answer(self, threshold: Threshold, status: int = 200) -> Response:
         (body,) = self.shown([threshold])
-        return Response(body, status, headers={"ETag": _etag(threshold)})
+        return Response(body, status, headers={"ETag": etag(threshold)})
 
 
 class ThresholdList(ThresholdQueries):
@@ -113,11 +117,16 @@ class ThresholdDetail(ThresholdQueries):
         """The threshold as it stands, which nobody else changes until the transaction ends."""
         edit.hold_edits()
         stored: Threshold = find_numbered(self.get_queryset(), "threshold", number)
+        if not within_sight_of(stored, request.user):
+            raise PermissionDenied(
+                "This threshold is about devices beyond those that you see: you may look at it only."
+            )
         wanted = request.headers.get("If-Match")
-        if wanted is not None and wanted.strip() not in ("*", _etag(stored)):
+        if wanted is not None and wanted.strip() not in ("*", etag(stored)):
             raise PreconditionFailed
         return stored
 
 
-def _etag(threshold: Threshold) -> str:
+def etag(threshold: Threshold) -> str:
+    """Of this version of it."""
     return f'"{threshold.updated_at.timestamp():.6f}"'
