@@ -103,7 +103,9 @@ DATABASE_OPTIONS = {
     "application_name": f"iot-{config.process_name}",
     "options": (
         f"-c statement_timeout={6 * _timeout_ms} -c lock_timeout={_timeout_ms} "
-        f"-c idle_in_transaction_session_timeout={3 * _timeout_ms}"
+        f"-c idle_in_transaction_session_timeout={3 * _timeout_ms} "
+        # TimescaleDB would refuse a drain of late readings that touches more of its compressed chunks than that, for ever.
+        "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0"
     ),
 }
 

@@ -23,7 +23,7 @@ from telemetry.rollups.buckets import roll
 from telemetry.rollups.levels import LEVELS, MINUTE, Level
 from telemetry.rollups.marks import Marked, add_marks, grouped
 from telemetry.rollups.pieces import Pieces, union
-from telemetry.rollups.rows import fetch, replace_buckets
+from telemetry.rollups.rows import Table, fetch
 from telemetry.store.loaders import can_copy
 from telemetry.timeseries.engine import as_microseconds, as_timestamp, engine_in_use
 
@@ -152,12 +152,12 @@ def _level(work: _Work, level: Level, upto: int) -> bool:
 
 def _make(work: _Work, level: Level, due: Pieces) -> int:
     """Make the buckets of these pieces; answers how many pieces there was time for."""
-    made = 0
+    made, table = 0, _table(work, level)
     done = work.done
     done.level, done.pieces = level.name, len(due)
     for part, readings in fetch(work.connection, due, level):
         buckets = roll(*readings, level)
-        replace_buckets(work.connection, level, due.at(part), buckets, copy=work.copy)
+        table.replace(work.connection, due.at(part), buckets)
         made = done.made = part.stop
         done.readings += len(readings[1])
         done.buckets += len(buckets)
@@ -166,6 +166,12 @@ def _make(work: _Work, level: Level, due: Pieces) -> int:
         if not work.go_on():
             break
     return made
+
+
+def _table(work: _Work, level: Level) -> Table:
+    with work.connection.cursor() as cursor:
+        ranges = engine_in_use(cursor).ranges(cursor, level.table)
+    return Table(level, tuple((part.start, part.end) for part in ranges if part.compressed), work.copy)
 
 
 def _settle(connection: Connection, level: Level, ids: list[int], made: Pieces, again: list[Pieces]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from telemetry.rollups.levels import Level
 from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import TABLE, as_timestamp
 
-__all__ = ["Readings", "fetch", "replace_buckets"]
+__all__ = ["Readings", "Table", "fetch"]
 
 #: (series, times in µs since 1970, values), sorted by (series, time).
 Readings = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
@@ -76,29 +77,54 @@ def _fetch(connection: psycopg.Connection[Any], pieces: Pieces) -> Readings:
     return np.repeat(pieces.series, lengths), times, rows["value"].astype(np.float64)
 
 
-def replace_buckets(
-    connection: psycopg.Connection[Any], level: Level, pieces: Pieces, buckets: Buckets, *, copy: bool
-) -> None:
-    """Put the buckets of pieces in the place of all that was there. ``copy=False`` is for servers without COPY FROM STDIN."""
-    columns = _columns(buckets, level)
-    names = ", ".join(columns)
-    with connection.transaction():
-        connection.execute(
-            f"DELETE FROM {level.table} AS r USING unnest(%b, %b, %b) AS u(series, low, high) "
-            "WHERE r.series_id = u.series AND r.time >= u.low AND r.time < u.high AND r.time >= %s AND r.time < %s",
-            [*_ranges(pieces), as_timestamp(int(pieces.low.min())), as_timestamp(int(pieces.high.max()))],
-        )
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One level's table as a refresh finds it: what of it is compressed, and whether its server takes COPY FROM STDIN."""
+
+    level: Level
+    #: [low, high) in µs.
+    compressed: tuple[tuple[int, int], ...]
+    copy: bool
+
+    def replace(self, connection: psycopg.Connection[Any], pieces: Pieces, buckets: Buckets) -> None:
+        """Put the buckets of pieces in the place of those that were there."""
+        packed = np.zeros(len(buckets), np.bool_)
+        for low, high in self.compressed:
+            packed |= (buckets.time >= low) & (buckets.time < high)
+        loose = pieces
+        for low, high in self.compressed:
+            loose = loose.at((loose.low < low) | (loose.low >= high))
+        with connection.transaction():
+            self._delete(connection, loose)
+            self._put(connection, buckets.at(~packed), by_row=not self.copy)
+            # In a compressed range a row finds its segment by itself, while a DELETE would unpack them all.
+            self._put(connection, buckets.at(packed), by_row=True)
+
+    def _delete(self, connection: psycopg.Connection[Any], pieces: Pieces) -> None:
+        if len(pieces):
+            connection.execute(
+                f"DELETE FROM {self.level.table} AS r USING unnest(%b, %b, %b) AS u(series, low, high) "
+                "WHERE r.series_id = u.series AND r.time >= u.low AND r.time < u.high AND r.time >= %s AND r.time < %s",
+                [*_ranges(pieces), as_timestamp(int(pieces.low.min())), as_timestamp(int(pieces.high.max()))],
+            )
+
+    def _put(self, connection: psycopg.Connection[Any], buckets: Buckets, *, by_row: bool) -> None:
         if not len(buckets):
             return
-        if copy:
-            body = copy_body([(kind, _sent(name, values)) for name, (kind, values) in columns.items()])
-            with connection.cursor().copy(f"COPY {level.table} ({names}) FROM STDIN (FORMAT BINARY)") as into:
-                into.write(body)
-        else:
+        columns = _columns(buckets, self.level)
+        names = ", ".join(columns)
+        if by_row:
             arrays = [_array(name, kind, values) for name, (kind, values) in columns.items()]
+            changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in ("series_id", "time"))
             connection.execute(
-                f"INSERT INTO {level.table} ({names}) SELECT * FROM unnest({', '.join(['%b'] * len(arrays))})", arrays
+                f"INSERT INTO {self.level.table} ({names}) SELECT * FROM unnest({', '.join(['%b'] * len(arrays))}) "
+                f"ON CONFLICT (series_id, time) DO UPDATE SET {changes}",
+                arrays,
             )
+        else:
+            body = copy_body([(kind, _sent(name, values)) for name, (kind, values) in columns.items()])
+            with connection.cursor().copy(f"COPY {self.level.table} ({names}) FROM STDIN (FORMAT BINARY)") as into:
+                into.write(body)
 
 
 def _sent(name: str, values: NDArray[Any]) -> NDArray[Any]:

@@ -84,3 +84,16 @@ def test_a_late_reading_into_a_compressed_range_corrects_its_buckets(rollups: St
     done = refresh(rollups.connection, NOON + 3 * DAY)
     assert (done.complete, done.buckets) == (True, 6)
     assert_rolled_up(rollups, NOON + 3 * DAY)
+
+
+def test_a_range_that_is_partly_compressed_is_made_again_whole(rollups: Store) -> None:
+    width = 7 * DAY
+    edge = NOON - NOON % width + width
+    send(rollups, [(1, edge + step * HOUR // 2, float(step)) for step in range(-20, 20)])
+    refresh(rollups.connection, edge + DAY)
+    with rollups.connection.cursor() as cursor:
+        for level in LEVELS:
+            rollups.engine.compress_before(cursor, edge, level.table)
+    send(rollups, [(1, edge + step * HOUR // 2 + 1, 5.0) for step in range(-15, 15)])
+    refresh(rollups.connection, edge + DAY)
+    assert_rolled_up(rollups, edge + DAY)
