@@ -8,7 +8,7 @@ from typing import Any
 from telemetry.audit_origin import origin
 from telemetry.models import AuditEntry
 
-__all__ = ["SYSTEM", "audit"]
+__all__ = ["SYSTEM", "audit", "entry"]
 
 #: Who did it where nobody was logged in: commands and the platform itself.
 SYSTEM = "system"
@@ -32,12 +32,30 @@ def audit(
     secrets; None where it did not exist. Saving a thing as it was is no change: nothing is written, and None answered.
     Raises ValueError on an unknown action.
     """
+    made = entry(kind, object_id, name, action, user, before, after, who=who)
+    if made is not None:
+        made.save(force_insert=True)
+    return made
+
+
+def entry(
+    kind: str,
+    object_id: int,
+    name: str,
+    action: str,
+    user: Any,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    *,
+    who: str | None = None,
+) -> AuditEntry | None:
+    """As `audit`, to be written together with others."""
     chosen = AuditEntry.Action(action)
     if chosen == AuditEntry.Action.CHANGED and before == after:
         return None
     known = user if getattr(user, "is_authenticated", False) else None
     came = origin()
-    return AuditEntry.objects.create(
+    return AuditEntry(
         kind=kind,
         object_id=object_id,
         object_name=name.replace("\x00", "")[: AuditEntry._meta.get_field("object_name").max_length],

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
+from telemetry.audit_things import deleted
 from telemetry.models import Device, LogLayout, PurgedSeries, Series, ShardPosition
 
 __all__ = ["before_deletion", "delete_device"]
@@ -29,6 +30,7 @@ def delete_device(device: Device, user: Any = None) -> None:
     ShardPosition.objects.filter(pk=position.pk).update(series_epoch=F("series_epoch") + 1)
     series = Series.objects.filter(device=device).values_list("id", flat=True)
     PurgedSeries.objects.bulk_create([PurgedSeries(series_id=series_id) for series_id in series], ignore_conflicts=True)
+    deleted(device, user)
     for goes_along in before_deletion:
         goes_along(device, user)
     device.delete()

@@ -22,7 +22,7 @@ from alerts.actions import Outcome
 from alerts.admin import badges
 from alerts.admin.alert_form import ActionForm
 from alerts.admin.inbox import AssigneeFilter, BoundedPaginator, GroupFilter, SeverityFilter, StateFilter
-from alerts.api.alerts import detailed
+from alerts.api.alerts import detailed, visible_alerts
 from alerts.explain import explain
 from alerts.models import Alert
 from telemetry.admin.ages import ago
@@ -66,7 +66,7 @@ class AlertAdmin(ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
-        return super().get_queryset(request).defer("rule", "evidence")
+        return visible_alerts(request.user, super().get_queryset(request).defer("rule", "evidence"))
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         """The worst first among the live ones, the newest first in history."""
@@ -140,7 +140,8 @@ class AlertAdmin(ModelAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """Its page: nothing of it is edited, all that people do has a button of its own."""
-        alert = detailed().filter(pk=object_id).first() if object_id.isdigit() and len(object_id) < 19 else None
+        known = visible_alerts(request.user, detailed())
+        alert = known.filter(pk=object_id).first() if object_id.isdigit() and len(object_id) < 19 else None
         if alert is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if not self.has_view_permission(request, alert):

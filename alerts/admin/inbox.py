@@ -10,8 +10,10 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.contrib.filters.admin import DropdownFilter
 
+from alerts.api.alerts import visible_alerts
 from alerts.models import Alert
-from telemetry.models import Device, DeviceGroup
+from telemetry.admin.things import seen_group_paths
+from telemetry.models import Device
 from thresholds.models import Severity
 
 __all__ = ["AssigneeFilter", "BoundedPaginator", "GroupFilter", "SeverityFilter", "StateFilter", "open_count"]
@@ -93,7 +95,7 @@ class GroupFilter(DropdownFilter):
     parameter_name = "group"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(path, path) for path in DeviceGroup.objects.values_list("path", flat=True)]
+        return seen_group_paths(request)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
         path = self.value()
@@ -105,6 +107,6 @@ class GroupFilter(DropdownFilter):
 
 def open_count(request: HttpRequest) -> str:
     """For the sidebar: how many nobody has acknowledged."""
-    found = Alert.objects.filter(state=Alert.State.OPEN).order_by().values("pk")
+    found = visible_alerts(request.user, Alert.objects.filter(state=Alert.State.OPEN)).order_by().values("pk")
     count = found[: _MOST_IN_BADGE + 1].count()
     return f"{_MOST_IN_BADGE}+" if count > _MOST_IN_BADGE else str(count)

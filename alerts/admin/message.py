@@ -11,12 +11,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from alerts.models import ChannelAttempt, Message
 from telemetry.admin.ages import ago
+from telemetry.admin.things import SeenAdmin
+from telemetry.sight import sees_everything
 
 __all__ = ["MessageAdmin"]
 
@@ -40,7 +42,9 @@ class AttemptInline(TabularInline):
 
 
 @admin.register(Message)
-class MessageAdmin(ModelAdmin):
+class MessageAdmin(SeenAdmin):
+    """One message tells of alerts of any group: it is for who sees all of them."""
+
     list_display = ["made", "subject", "kind", "channel", "state_badge", "alerts_named", "attempts", "error"]
     list_filter = [
         ("state", ChoicesDropdownFilter),
@@ -62,6 +66,9 @@ class MessageAdmin(ModelAdmin):
         related = super().get_queryset(request).select_related("channel", "route")
         # A storm's content is megabytes: lists get by with its first line.
         return related.defer("content").annotate(named=Count("items"), headline=KT("content__subject"))
+
+    def in_sight(self, rows: QuerySet[Message], user: Any) -> QuerySet[Message]:
+        return rows if sees_everything(user) else rows.none()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [name for _, section in self.fieldsets for row in section["fields"] for name in _names(row)]

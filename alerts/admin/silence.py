@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from django import forms
@@ -19,7 +20,9 @@ from alerts.api.documents import document
 from alerts.api.silence_serializers import silence_faults
 from alerts.models import Silence
 from alerts.silencing import in_force
+from telemetry.admin.things import SeenAdmin
 from telemetry.audit import audit
+from telemetry.sight import of_visible_scopes, within_sight_of
 from thresholds.admin.form import known_metrics, known_zones
 from thresholds.admin.form_fields import SuggestionsWidget, WindowsField
 from thresholds.models import Severity
@@ -67,8 +70,16 @@ class SilenceForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["schedule_zone"] = schedule.get("zone", "")
         self.initial["schedule_windows"] = schedule.get("windows", [])
 
+    #: Who fills it in; None: the platform itself.
+    viewer: Any = None
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        whose = SimpleNamespace(device=cleaned.get("device"), group=cleaned.get("group"))
+        if not within_sight_of(whose, self.viewer):
+            self.add_error(
+                "group", "You see the devices of some groups only: choose one of these, or a device of them."
+            )
         if not self.errors.keys() & {"starts_at", "ends_at", "schedule_windows"}:
             cleaned["starts_at"] = cleaned.get("starts_at") or self.instance.starts_at or timezone.now()
             self.instance.schedule = self._schedule(cleaned)
@@ -88,7 +99,7 @@ class SilenceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Silence)
-class SilenceAdmin(AuditedAdmin):
+class SilenceAdmin(AuditedAdmin, SeenAdmin):
     kind = "silence"
     form = SilenceForm
     list_display = ["reason", "state", "holds", "starts_at", "ends_at", "author"]
@@ -107,6 +118,17 @@ class SilenceAdmin(AuditedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Silence]:
         return super().get_queryset(request).select_related("device", "group", "device_type", "threshold", "author")
 
+    def in_sight(self, rows: QuerySet[Silence], user: Any) -> QuerySet[Silence]:
+        return of_visible_scopes(rows, user)
+
+    def may_manage(self, thing: Silence, user: Any) -> bool:
+        return within_sight_of(thing, user)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.viewer = request.user
+        return form
+
     def save_model(self, request: HttpRequest, obj: Silence, form: Any, change: bool) -> None:
         if not change:
             obj.author = request.user  # type: ignore[assignment]
@@ -117,6 +139,8 @@ class SilenceAdmin(AuditedAdmin):
         now, count = timezone.now(), 0
         with transaction.atomic():
             for silence in Silence.objects.filter(pk__in=queryset.values("pk")).select_for_update():
+                if not within_sight_of(silence, request.user):
+                    continue
                 if silence.starts_at >= now or (silence.ends_at is not None and silence.ends_at <= now):
                     continue
                 before = document(silence)

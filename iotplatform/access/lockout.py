@@ -12,9 +12,11 @@ to wait, and `iotplatform.access.middleware` makes 429 with Retry-After of it.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -27,7 +29,7 @@ from iotplatform.models import LoginFailures
 from iotplatform.observability.metrics import client_address
 from thresholds.quantities import duration
 
-__all__ = ["GuardedBackend", "LoginForm", "forget_old", "locked_names", "unlock", "wait_of"]
+__all__ = ["AdminLoginForm", "GuardedBackend", "LoginForm", "forget_old", "locked_names", "unlock", "wait_of"]
 
 _Kind = LoginFailures.Kind
 #: Failures so long ago count no more.
@@ -39,8 +41,15 @@ class GuardedBackend(ModelBackend):
     """Django's own, which is asked only where nobody has to wait. Raises PermissionDenied where somebody has to."""
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        again: bool = False,
+        **kwargs: Any,
     ) -> Any:
+        """``again``: somebody who is logged in proves who he is; no login is written down."""
         name = username if username is not None else kwargs.get("username")
         if name is None or password is None:
             return None
@@ -53,16 +62,28 @@ class GuardedBackend(ModelBackend):
             guard.failed()
         else:
             guard.succeeded()
+            if not again:
+                events.logged_in(user)
         return user
 
 
-class LoginForm(AuthenticationForm):
-    """For pages with a login: says how long to wait, where somebody has to."""
+class _Telling:
+    """Mixed into login forms: says how long to wait, where somebody has to."""
+
+    request: Any
 
     def get_invalid_login_error(self) -> ValidationError:
         if wait := wait_of(self.request):
             return ValidationError(waiting_text(wait), code="locked_out")
-        return super().get_invalid_login_error()
+        return super().get_invalid_login_error()  # type: ignore[misc,no-any-return]
+
+
+class LoginForm(_Telling, AuthenticationForm):
+    """For pages with a login."""
+
+
+class AdminLoginForm(_Telling, AdminAuthenticationForm):
+    """For the admin's."""
 
 
 def wait_of(request: Any) -> int:
@@ -147,8 +168,16 @@ def _named(name: str) -> str:
 
 
 def _address(request: Any) -> str:
+    """As it is counted: of IPv6 the network, for everybody there has as many addresses as he likes."""
     plain = getattr(request, "_request", request)
-    return "" if plain is None else client_address(plain, settings.PLATFORM.trusted_proxies)[:45]
+    if plain is None:
+        return ""
+    text = client_address(plain, settings.PLATFORM.trusted_proxies)[:45]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    return text if address.version == 4 else str(ip_network((address, 64), strict=False))
 
 
 def _note(request: Any, wait: int) -> None:

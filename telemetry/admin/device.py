@@ -13,17 +13,20 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from telemetry.admin.ages import ago
+from telemetry.admin.things import AuditedThingsAdmin, seen_group_paths
+from telemetry.audit_things import changed_all
 from telemetry.deletion import delete_device
 from telemetry.device_state import DeviceState, in_state, state_of, with_expected_interval
-from telemetry.models import Device, DeviceGroup, DeviceKey, Series
+from telemetry.models import Device, DeviceKey, Series
 from telemetry.query.latest import latest
+from telemetry.sight import of_visible_devices
 
 __all__ = ["STATE_COLOURS", "DeviceAdmin"]
 
@@ -49,7 +52,7 @@ class GroupFilter(DropdownFilter):
     parameter_name = "group"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(path, path) for path in DeviceGroup.objects.values_list("path", flat=True)]
+        return seen_group_paths(request)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> QuerySet[Device]:
         path = self.value()
@@ -124,7 +127,7 @@ class KeyInline(TabularInline):
 
 
 @admin.register(Device)
-class DeviceAdmin(ModelAdmin):
+class DeviceAdmin(AuditedThingsAdmin):
     list_display = ["name", "state", "type", "group", "seen", "location", "enabled"]
     list_filter = [StateFilter, ("type", RelatedDropdownFilter), GroupFilter, ("enabled", BooleanRadioFilter)]
     list_filter_submit = True
@@ -156,6 +159,9 @@ class DeviceAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
         return with_expected_interval(super().get_queryset(request).select_related("type", "group", "last_seen"))
 
+    def in_sight(self, rows: QuerySet[Device], user: Any) -> QuerySet[Device]:
+        return of_visible_devices(rows, user, "pk")
+
     def get_fieldsets(self, request: HttpRequest, obj: Device | None = None) -> Any:
         if obj is None:
             return super().get_fieldsets(request, obj)
@@ -184,7 +190,7 @@ class DeviceAdmin(ModelAdmin):
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Device], *, enabled: bool) -> None:
         chosen = Device.objects.filter(pk__in=queryset.order_by().values("pk")).exclude(enabled=enabled)
-        count = chosen.update(enabled=enabled)
+        count = changed_all(chosen, request.user, {"enabled": enabled})
         effect = "send readings" if enabled else "be refused (device_disabled)"
         messages.success(request, f"{count} devices changed. They will {effect} within seconds.")
 

@@ -7,10 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from telemetry.admin.things import AuditedThingsAdmin
 from telemetry.models import DeviceType, MetricDefinition
+from telemetry.sight import sees_everything
 
 __all__ = ["DeviceTypeAdmin"]
 
@@ -23,7 +25,7 @@ class MetricInline(TabularInline):
 
 
 @admin.register(DeviceType)
-class DeviceTypeAdmin(ModelAdmin):
+class DeviceTypeAdmin(AuditedThingsAdmin):
     list_display = ["name", "strictness", "metric_names", "device_count"]
     search_fields = ["name", "description"]
     fields = ["name", "description", "strict"]
@@ -31,6 +33,16 @@ class DeviceTypeAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceType]:
         return super().get_queryset(request).prefetch_related("metrics").annotate(devices_count=Count("devices"))
+
+    def in_sight(self, rows: QuerySet[DeviceType], user: Any) -> QuerySet[DeviceType]:
+        return rows
+
+    def may_manage(self, thing: DeviceType, user: Any) -> bool:
+        """A type is of devices of all groups."""
+        return sees_everything(user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and sees_everything(request.user)
 
     @display(description="Metrics")
     def metric_names(self, device_type: DeviceType) -> str:

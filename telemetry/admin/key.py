@@ -12,13 +12,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from telemetry.admin.ages import ago
+from telemetry.admin.things import AuditedThingsAdmin
 from telemetry.models import DeviceKey
+from telemetry.revocation import revoke as revoke_keys
+from telemetry.sight import sees_everything, within_sight
 
 __all__ = ["DeviceKeyAdmin"]
 
@@ -46,7 +48,7 @@ class StateFilter(DropdownFilter):
 
 
 @admin.register(DeviceKey)
-class DeviceKeyAdmin(ModelAdmin):
+class DeviceKeyAdmin(AuditedThingsAdmin):
     list_display = ["key", "state", "scope", "name", "used", "expires", "backfill"]
     list_filter = [StateFilter, ("backfill", BooleanRadioFilter), ("all_devices", BooleanRadioFilter)]
     list_filter_submit = True
@@ -66,6 +68,17 @@ class DeviceKeyAdmin(ModelAdmin):
         ("Which devices may it write for? Choose one.", {"fields": [("device", "group"), "all_devices"]}),
         ("Key", {"fields": ["name", "expires_at", ("rate_limit", "backfill")]}),
     ]
+
+    def in_sight(self, rows: QuerySet[DeviceKey], user: Any) -> QuerySet[DeviceKey]:
+        return rows if sees_everything(user) else rows.filter(within_sight(user))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Who sees some groups only hands out keys for single devices of them."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if not change and not sees_everything(request.user):
+            for wide in ("group", "all_devices"):
+                form.base_fields[wide].disabled = True
+        return form
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -102,12 +115,12 @@ class DeviceKeyAdmin(ModelAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[DeviceKey]) -> None:
-        count = _revoke(DeviceKey.objects.filter(pk__in=queryset.order_by().values("pk")))
+        count = revoke_keys(DeviceKey.objects.filter(pk__in=queryset.order_by().values("pk")), request.user)
         messages.success(request, f"{count} keys revoked. They stop working within seconds.")
 
     @action(description="Revoke", permissions=["change"], variant=ActionVariant.DANGER)
     def revoke(self, request: HttpRequest, obj: DeviceKey) -> None:
-        if _revoke(DeviceKey.objects.filter(pk=obj.pk)):
+        if revoke_keys(DeviceKey.objects.filter(pk=obj.pk), request.user):
             self.log_change(request, obj, "Revoked.")
             messages.success(request, "The key is revoked. It stops working within seconds.")
         else:
@@ -158,7 +171,3 @@ def _plausible(metric: Any) -> float:
     if metric.low is None or metric.high is None:
         return float(metric.low if metric.high is None else metric.high)
     return round((metric.low + metric.high) / 2, 3)
-
-
-def _revoke(keys: QuerySet[DeviceKey]) -> int:
-    return keys.filter(revoked_at=None).update(revoked_at=timezone.now())

@@ -14,16 +14,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from telemetry.admin.ages import ago
+from telemetry.admin.things import SeenAdmin
 from telemetry.intake.accept import Unavailable
 from telemetry.models import QuarantinedReading, QuarantineDropped
 from telemetry.quarantine.claims import AlreadyResolved, RefusedAgain, discard, replay_once
+from telemetry.sight import sees_everything, visible_quarantine
 
 __all__ = ["QuarantinedReadingAdmin"]
 
@@ -66,7 +67,7 @@ class PayloadForm(forms.Form):
 
 
 @admin.register(QuarantinedReading)
-class QuarantinedReadingAdmin(ModelAdmin):
+class QuarantinedReadingAdmin(SeenAdmin):
     list_display = ["device_name", "reason", "what", "arrived", "state_badge"]
     list_filter = [("state", ChoicesDropdownFilter), ReasonFilter, ("received_at", RangeDateTimeFilter)]
     list_filter_submit = True
@@ -84,6 +85,9 @@ class QuarantinedReadingAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QuarantinedReading]:
         return super().get_queryset(request).defer("raw")
+
+    def in_sight(self, rows: QuerySet[QuarantinedReading], user: Any) -> QuerySet[QuarantinedReading]:
+        return rows if sees_everything(user) else rows.filter(pk__in=visible_quarantine(user).values("pk"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

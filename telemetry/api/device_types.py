@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.generics import ListCreateAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.validators import UniqueValidator
 
+from telemetry.api.audited import AuditedThings
 from telemetry.api.errors import Conflict
 from telemetry.api.fields import StrictSerializer
 from telemetry.api.lookups import find
@@ -84,7 +85,7 @@ class DeviceTypeSerializer(StrictSerializer):
         return find(_types(), "device type", name=device_type.name)  # type: ignore[no-any-return]
 
 
-class DeviceTypeList(ListCreateAPIView):
+class DeviceTypeList(AuditedThings, ListCreateAPIView):
     """Device types, by name."""
 
     required_scopes = looked_at_or(MANAGE_DEVICES)
@@ -95,7 +96,7 @@ class DeviceTypeList(ListCreateAPIView):
     cursor_field = "name"
 
 
-class DeviceTypeDetail(RetrieveUpdateDestroyAPIView):
+class DeviceTypeDetail(AuditedThings, RetrieveUpdateDestroyAPIView):
     """One device type, by its name."""
 
     required_scopes = looked_at_or(MANAGE_DEVICES)
@@ -111,7 +112,7 @@ class DeviceTypeDetail(RetrieveUpdateDestroyAPIView):
 
     def perform_destroy(self, instance: DeviceType) -> None:
         try:
-            instance.delete()
+            super().perform_destroy(instance)
         except ProtectedError as error:
             count = len(error.protected_objects)
             raise Conflict(

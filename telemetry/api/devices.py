@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from telemetry.api import parameters
 from telemetry.api.device_serializers import DeviceSerializer
 from telemetry.api.lookups import find, viewer
+from telemetry.audit_things import changing, created
 from telemetry.deletion import delete_device
 from telemetry.device_state import DeviceState, in_state, with_expected_interval
 from telemetry.models import Device, DeviceType
@@ -78,8 +80,11 @@ class DeviceList(DeviceQueries, ListCreateAPIView):
             queryset = in_state(queryset, state, timezone.now())
         return queryset
 
+    @transaction.atomic
     def perform_create(self, serializer: Any) -> None:
-        serializer.instance = self.with_state(serializer.save())
+        made = serializer.save()
+        created(made, self.request.user)
+        serializer.instance = self.with_state(made)
 
 
 class DeviceDetail(DeviceQueries, RetrieveUpdateDestroyAPIView):
@@ -91,7 +96,9 @@ class DeviceDetail(DeviceQueries, RetrieveUpdateDestroyAPIView):
         return device
 
     def perform_update(self, serializer: Any) -> None:
-        serializer.instance = self.with_state(serializer.save())
+        with changing(serializer.instance, self.request.user):
+            changed = serializer.save()
+        serializer.instance = self.with_state(changed)
 
     def perform_destroy(self, instance: Device) -> None:
         delete_device(instance, self.request.user)

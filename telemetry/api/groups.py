@@ -12,6 +12,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.generics import GenericAPIView, ListCreateAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.permissions import SAFE_METHODS
 
+from telemetry.api.audited import AuditedThings
 from telemetry.api.errors import Conflict
 from telemetry.api.fields import StrictSerializer, viewer_of
 from telemetry.api.lookups import find, viewer
@@ -80,7 +81,7 @@ class GroupSerializer(StrictSerializer):
         return instance
 
 
-class _Groups(GenericAPIView):
+class _Groups(AuditedThings, GenericAPIView):
     """What both views share."""
 
     queryset = DeviceGroup.objects.all()
@@ -110,7 +111,7 @@ class GroupDetail(_Groups, RetrieveUpdateDestroyAPIView):
 
     def perform_destroy(self, instance: DeviceGroup) -> None:
         try:
-            instance.delete()
+            super().perform_destroy(instance)
         except ProtectedError as error:
             raise Conflict("Devices or groups lie in this group; move or delete them first.") from error
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.generics import GenericAPIView, ListCreateAPIView, RetrieveDestroyAPIView
@@ -15,7 +15,9 @@ from rest_framework.response import Response
 from telemetry.api.key_serializers import DeviceKeySerializer, IssuedKeySerializer, WideKeySerializer
 from telemetry.api.lookups import find, find_numbered, viewer
 from telemetry.api.permissions import MayIssueWideKeys
+from telemetry.audit_things import created
 from telemetry.models import Device, DeviceKey
+from telemetry.revocation import revoke
 from telemetry.scopes import MANAGE_DEVICES
 from telemetry.sight import visible_devices, visible_keys
 
@@ -39,7 +41,9 @@ class _KeyListView(_Keys, ListCreateAPIView):
         """Make a key and answer with its secret, this once."""
         serializer: Any = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        key = serializer.save(created_by=request.user, **scope)
+        with transaction.atomic():
+            key = serializer.save(created_by=request.user, **scope)
+            created(key, request.user)
         shown = IssuedKeySerializer(key, context={"token": serializer.token})
         response = Response(shown.data, status.HTTP_201_CREATED)
         response["Cache-Control"] = "no-store"
@@ -60,7 +64,7 @@ class _KeyDetailView(_Keys, RetrieveDestroyAPIView):
 
     def perform_destroy(self, instance: DeviceKey) -> None:
         # Conditional: the time of the first revocation is the one that counts.
-        DeviceKey.objects.filter(pk=instance.pk, revoked_at=None).update(revoked_at=timezone.now())
+        revoke(DeviceKey.objects.filter(pk=instance.pk), self.request.user)
 
 
 class DeviceKeyList(_KeyListView):

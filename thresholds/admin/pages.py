@@ -13,8 +13,10 @@ from django.urls import path
 from telemetry.admin.audit import change_table
 from telemetry.audit_changes import changes
 from telemetry.models import AuditEntry
+from telemetry.sight import sees_everything
 from thresholds import edit
 from thresholds.admin.preview import PreviewForm, previewed
+from thresholds.api.preview import seen_devices
 from thresholds.document import document, names_of_scope
 from thresholds.metric_units import MetricUnits
 from thresholds.models import Threshold
@@ -45,12 +47,12 @@ class ThresholdPages(admin.ModelAdmin):  # type: ignore[type-arg]
     def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Of a threshold as it is stored."""
         self._may_look(request)
-        stored = edit.thresholds().filter(pk=pk).first()
+        stored = self.get_queryset(request).filter(pk=pk).first()
         if stored is None:
             raise Http404(f"There is no threshold {pk}.")
         rule = draft_rule(document(stored) | {"scope": _scope_of(stored)}, stored.pk)
         form = PreviewForm(request.GET or None)
-        context = previewed(rule, form, request.GET.get("series"))
+        context = previewed(rule, form, request.GET.get("series"), seen_devices(request.user))
         return self._answer(request, f"Preview: {stored.name}", stored, context)
 
     def draft_preview(self, request: HttpRequest) -> HttpResponse:
@@ -58,8 +60,8 @@ class ThresholdPages(admin.ModelAdmin):  # type: ignore[type-arg]
         rule, _ = self._draft(request)
         if rule is None:
             return self._answer(request, "Preview", None, {"problem": _FAULTY})
-        form = PreviewForm(request.POST)
-        return self._answer(request, "Preview", None, previewed(rule, form, request.POST.get("series")))
+        form, seen = PreviewForm(request.POST), seen_devices(request.user)
+        return self._answer(request, "Preview", None, previewed(rule, form, request.POST.get("series"), seen))
 
     def draft_sentence(self, request: HttpRequest) -> HttpResponse:
         """{"sentence", "unit"} of what the form says; the sentence is null while that is not a threshold yet."""
@@ -78,7 +80,10 @@ class ThresholdPages(admin.ModelAdmin):  # type: ignore[type-arg]
         """Who changed what, from the audit: it knows of changes over the API and by import too."""
         self._may_look(request)
         number = int(object_id) if object_id.isascii() and object_id.isdecimal() else 0
-        found = AuditEntry.objects.filter(kind=edit.KIND, object_id=min(number, 2**63 - 1))[:_HISTORY]
+        number = min(number, 2**63 - 1)
+        if not sees_everything(request.user) and not self.get_queryset(request).filter(pk=number).exists():
+            raise Http404(f"There is no threshold {number}.")
+        found = AuditEntry.objects.filter(kind=edit.KIND, object_id=number)[:_HISTORY]
         entries = [
             {
                 "at": entry.at,
@@ -97,7 +102,8 @@ class ThresholdPages(admin.ModelAdmin):  # type: ignore[type-arg]
         if request.method != "POST":
             raise Http404("A draft is posted.")
         number = request.POST.get("threshold", "")
-        stored = edit.thresholds().filter(pk=int(number)).first() if number.isascii() and number.isdecimal() else None
+        known = self.get_queryset(request)
+        stored = known.filter(pk=int(number)).first() if number.isascii() and number.isdecimal() else None
         form: Any = self.get_form(request, stored, change=stored is not None)(request.POST, instance=stored)
         valid = form.is_valid()
         form.instance.draft = form.document

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.http import urlencode
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
 
+from telemetry.models import Device
 from telemetry.query.columns import Columns, columns_of
 from telemetry.timeseries.engine import as_microseconds
 from thresholds.admin.chart import Chart, draw, moment_text
@@ -56,15 +58,17 @@ class PreviewForm(forms.Form):
         return start, max(as_microseconds(end), start + 1)
 
 
-def previewed(rule: Rule, form: PreviewForm, chosen: str | None) -> dict[str, Any]:
+def previewed(
+    rule: Rule, form: PreviewForm, chosen: str | None, devices: QuerySet[Device] | None = None
+) -> dict[str, Any]:
     """What the template of a preview shows; ``chosen`` is the id of the series that is drawn (else the worst)."""
     now = timezone.now()
     start, end = form.range(now)
     try:
-        found = preview(rule, start, end, as_microseconds(now))
+        found = preview(rule, start, end, as_microseconds(now), devices)
     except (TooExpensive, Busy) as error:
         return {"form": form, "problem": str(error)}
-    series = _drawn(rule, found, chosen)
+    series = _drawn(rule, found, chosen, devices)
     context = {"form": form, "found": found, "summary": _summary(found), "rows": _rows(found, rule), "series": series}
     context |= {
         "query": f"?{_query(form)}&",
@@ -83,7 +87,7 @@ def _chart(rule: Rule, found: Preview, series: MatchingSeries, read: Columns) ->
     return draw(rule, read, own, found.start, found.end, series.unit)
 
 
-def _drawn(rule: Rule, found: Preview, chosen: str | None) -> MatchingSeries | None:
+def _drawn(rule: Rule, found: Preview, chosen: str | None, devices: QuerySet[Device] | None) -> MatchingSeries | None:
     """The series that was asked for, else the one with the most alerts, else the first."""
     known = {alert.series.id: alert.series for alert in found.alerts}
     if chosen and chosen.isascii() and chosen.isdecimal() and int(chosen) in known:
@@ -91,7 +95,7 @@ def _drawn(rule: Rule, found: Preview, chosen: str | None) -> MatchingSeries | N
     if known:
         counts = {number: sum(alert.series.id == number for alert in found.alerts) for number in known}
         return known[max(counts, key=lambda number: counts[number])]
-    return next(iter(matching_series(rule, 1).series), None)
+    return next(iter(matching_series(rule, 1, devices).series), None)
 
 
 def _summary(found: Preview) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from telemetry.admin.ages import ago
+from telemetry.admin.things import SeenAdmin
+from telemetry.sight import of_visible_scopes, sees_everything, within_sight_of
 from thresholds import edit
 from thresholds.admin.form import LevelForm, LevelFormSet, ThresholdForm
 from thresholds.admin.pages import ThresholdPages
@@ -64,7 +67,7 @@ class LevelInline(TabularInline):
 
 
 @admin.register(Threshold)
-class ThresholdAdmin(ThresholdPages, ModelAdmin):
+class ThresholdAdmin(ThresholdPages, SeenAdmin):
     form = ThresholdForm
     inlines = [LevelInline]
     list_display = ["name_and_sentence", "severities", "late", "changed", "enabled"]
@@ -100,7 +103,22 @@ class ThresholdAdmin(ThresholdPages, ModelAdmin):
         css = {"all": ["thresholds/thresholds.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Threshold]:
-        return edit.thresholds().order_by(*self.ordering)  # type: ignore[no-any-return]
+        return self.in_sight(edit.thresholds(), request.user).order_by(*self.ordering)
+
+    def in_sight(self, rows: QuerySet[Threshold], user: Any) -> QuerySet[Threshold]:
+        return of_visible_scopes(rows, user)
+
+    def may_manage(self, thing: Threshold, user: Any) -> bool:
+        return within_sight_of(thing, user)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Who sees some groups only makes thresholds for these, and for single devices of them."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if not sees_everything(request.user) and "scope_kind" in form.base_fields:
+            scope: Any = copy.deepcopy(form.base_fields["scope_kind"])
+            scope.choices = [(kind, label) for kind, label in scope.choices if kind in ("device", "group")]
+            form.base_fields["scope_kind"] = scope
+        return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
@@ -150,17 +168,17 @@ class ThresholdAdmin(ThresholdPages, ModelAdmin):
 
     @admin.action(description="Enable the selected thresholds", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Threshold]) -> None:
-        count = edit.switch(queryset.values_list("pk", flat=True), request.user, enabled=True)
+        count = edit.switch(self._managed(request, queryset), request.user, enabled=True)
         messages.success(request, f"{count} thresholds enabled. They judge what is stored from now on.")
 
     @admin.action(description="Disable the selected thresholds", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Threshold]) -> None:
-        count = edit.switch(queryset.values_list("pk", flat=True), request.user, enabled=False)
+        count = edit.switch(self._managed(request, queryset), request.user, enabled=False)
         messages.success(request, f"{count} thresholds disabled. Their open alerts are closed within seconds.")
 
     @admin.action(description="Export the selected thresholds (YAML)", permissions=["view"])
     def export(self, request: HttpRequest, queryset: QuerySet[Threshold]) -> HttpResponse:
-        answer = HttpResponse(dump(bundle(queryset), "yaml"), content_type="application/yaml")
+        answer = HttpResponse(dump(bundle(queryset, request.user), "yaml"), content_type="application/yaml")
         answer["Content-Disposition"] = 'attachment; filename="thresholds.yaml"'
         return answer
 
@@ -200,7 +218,10 @@ class ThresholdAdmin(ThresholdPages, ModelAdmin):
         edit.delete([obj.pk], request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Threshold]) -> None:
-        edit.delete(queryset.values_list("pk", flat=True), request.user)
+        edit.delete(self._managed(request, queryset), request.user)
+
+    def _managed(self, request: HttpRequest, queryset: QuerySet[Threshold]) -> list[int]:
+        return [row.pk for row in queryset if within_sight_of(row, request.user)]
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Levels go with their threshold: that takes no permission of its own."""

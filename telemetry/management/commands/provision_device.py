@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from telemetry.audit_things import changing, created
 from telemetry.groups import make_group
 from telemetry.models import Device, DeviceKey, DeviceType
 
@@ -54,7 +55,12 @@ def _device(name: str, type_name: str | None, group_path: str | None) -> Device:
         device.group = make_group(group_path)
     if device.pk is None or before != (device.pk, device.type_id, device.group_id):
         device.full_clean()
-        device.save()
+        if device.pk is None:
+            device.save()
+            created(device, None)
+        else:
+            with changing(device, None):
+                device.save()
     return device
 
 
@@ -69,7 +75,10 @@ def _type(name: str) -> DeviceType:
 
 def _key(device: Device, *, backfill: bool, everything: bool) -> str:
     scope: dict[str, Any] = {"all_devices": True} if everything else {"device": device}
-    return DeviceKey(name="made by provision_device", backfill=backfill, **scope).issue()
+    key = DeviceKey(name="made by provision_device", backfill=backfill, **scope)
+    token = key.issue()
+    created(key, None)
+    return token
 
 
 def _readable(device: Device, token: str) -> str:
