@@ -125,8 +125,12 @@ def refresh_rollups() -> None:
 @shared_task(name="iotplatform.tasks.prune")
 def prune() -> None:
     """What is older than its time to be kept."""
+    # Here, because drain workers read this file too, and have no use for what checks tokens and passwords.
+    from iotplatform.access.upkeep import prune_access
+
     upkeep.prune(config)
     _with_database(lambda: prune_alerts(config.alert_keep_days))
+    _with_database(lambda: prune_access(config.audit_keep_days))
 
 
 @shared_task(name="iotplatform.tasks.purge_deleted")

@@ -26,7 +26,9 @@ from telemetry.models import AuditEntry
 __all__ = ["AuditEntryAdmin", "change_table"]
 
 ACTION_COLOURS = {"created": "success", "changed": "info", "deleted": "danger"}
+ACTION_COLOURS |= {"denied": "warning", "login failed": "warning", "locked out": "danger", "reused": "danger"}
 _SHOWN_IN_LIST = 3
+_ORIGIN = ["address", "via", "before_text", "after_text"]
 
 
 @admin.register(AuditEntry)
@@ -42,11 +44,12 @@ class AuditEntryAdmin(ModelAdmin):
     list_filter_submit = True
     list_per_page = 50
     show_full_result_count = False
-    search_fields = ["object_name", "who_name"]
-    search_help_text = "Name of what was changed, or of who did it"
+    search_fields = ["object_name", "who_name", "address"]
+    search_help_text = "Name of what it was about, of who did it, or the address"
     ordering = ["-at", "-id"]
     fieldsets = [
         (None, {"fields": [("kind", "object_name"), ("what_happened", "who_name"), "at", "differences"]}),
+        ("Where it came from", {"fields": [("address", "via")]}),
         ("As the API shows it", {"classes": ["collapse"], "fields": ["before_text", "after_text"]}),
     ]
 
@@ -60,7 +63,7 @@ class AuditEntryAdmin(ModelAdmin):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["kind", "object_name", "what_happened", "who_name", "at", "differences", "before_text", "after_text"]
+        return ["kind", "object_name", "what_happened", "who_name", "at", "differences", *_ORIGIN]
 
     @display(description="When", ordering="at")
     def when(self, entry: AuditEntry) -> SafeString | None:
@@ -68,7 +71,7 @@ class AuditEntryAdmin(ModelAdmin):
 
     @display(description="Action", ordering="action", label=ACTION_COLOURS)
     def what_happened(self, entry: AuditEntry) -> str:
-        return str(entry.action)
+        return str(entry.action).replace("_", " ")
 
     @display(description="What changed")
     def summary(self, entry: AuditEntry) -> str:

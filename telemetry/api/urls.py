@@ -32,6 +32,7 @@ urlpatterns = [
     path("quarantine/<int:id>/replay", quarantine.QuarantineReplay.as_view(), name="quarantine-replay"),
     path("quarantine/<int:id>/discard", quarantine.QuarantineDiscard.as_view(), name="quarantine-discard"),
     path("audit", audit.AuditList.as_view(), name="audit"),
+    path("audit/export", audit.AuditExport.as_view(), name="audit-export"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
 ]

@@ -79,6 +79,8 @@ def test_the_api_answers_newest_first(api: Api) -> None:
         "object_name": "Hot",
         "action": "changed",
         "who": "ada",
+        "via": "",
+        "address": "",
         "before": BEFORE,
         "after": AFTER,
     }
