@@ -27,13 +27,13 @@ def sparkline(
 ) -> SafeString:
     """Points are (time, value), times of any unit and evenly scaled; a value of None leaves a gap.
 
-    A limit is drawn where it lies within one and a half times the height of the line: one far off would flatten it.
+    A limit is drawn where it lies within four times the height of the line: one far off would flatten it.
     """
     values = [value for _, value in points if value is not None]
     if not values:
         return mark_safe('<span class="muted small">no reading</span>')
     low, high = min(values), max(values)
-    reach = 1.5 * (high - low or abs(high) or 1.0)
+    reach = 4.0 * (high - low or abs(high) or 1.0)
     near = [limit for limit in limits if low - reach <= limit.value <= high + reach]
     low, high = min([low, *(limit.value for limit in near)]), max([high, *(limit.value for limit in near)])
     first, last = points[0][0], points[-1][0]

@@ -127,3 +127,9 @@ def lasting(seconds: float | None) -> str:
 def share(part: float, whole: float) -> float:
     """Percent, for widths."""
     return round(100 * part / whole, 2) if whole else 0.0
+
+
+@register.filter
+def split(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()

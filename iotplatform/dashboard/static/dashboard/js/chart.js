@@ -1,28 +1,23 @@
 // Series over time: average over a min–max band, threshold lines, alert intervals, gaps left open.
 //
 // const chart = new Chart(element, { height, sync, zoom(startMs, endMs), reset() });
-// chart.show({ start, end, bucketMs, label, series, levels, alerts });
+// chart.show({ start, end, gapMs, label, series, levels, alerts, steps });
 //
-//   series: [{ label, unit, time: [ms…], avg: […], min: […], max: […], dashed }]   min and max may be missing
+//   series: [{ label, unit, time: [ms…], avg: […], min: […], max: […], dashed, colour, gapMs }]   min, max may be missing
+//   gapMs: the line stays open where nothing came for longer; steps: values hold until the next
 //   levels: [{ severity, condition, trigger: number | [low, high] }]
 //   alerts: [{ severity, start, end | null }]   ms; null: still going on
 //
 // Dragging calls zoom(), a double click reset(); charts of one `sync` share their crosshair.
 import uPlot from "../vendor/uplot.esm.js";
+import { amount } from "./amount.js";
 import { token } from "./theme.js";
 import { full, now, zone } from "./times.js";
 
 const SHAPES = { info: "○", warning: "△", major: "◇", critical: "◆" };
 const COLOURS = 8;
 
-/** As people write a measured value: enough digits, no more. */
-export function amount(value) {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e7 || size < 1e-4)) return value.toExponential(3);
-  const digits = size >= 1000 ? 1 : size >= 100 ? 2 : size >= 1 ? 3 : 5;
-  return value.toLocaleString("en-GB", { maximumFractionDigits: digits });
-}
+export { amount };
 
 export const seriesColour = (place) => token(`--series-${(place % COLOURS) + 1}`);
 
@@ -72,12 +67,12 @@ export class Chart {
     const known = data.series.filter((one) => one.time.length);
     this.none.hidden = known.length > 0;
     this.none.textContent = data.empty || "No reading in this range.";
-    const tables = data.series.map((one) => withGaps(one, data.bucketMs ? 2.01 * data.bucketMs : 0));
+    const tables = data.series.map((one) => withGaps(one, one.gapMs ?? data.gapMs));
     const joined = tables.length > 1
       ? uPlot.join(tables, tables.map((table) => table.map(() => 2))) // 2: nulls of one series stay gaps
       : tables[0] || [[], [], [], []];
     this.element.setAttribute("aria-label", this.described(data));
-    const shape = JSON.stringify(data.series.map((one) => [one.label, one.unit, one.dashed]));
+    const shape = JSON.stringify(data.series.map((one) => [one.label, one.unit, one.dashed, one.colour, data.steps]));
     if (this.plot && shape === this.shape) {
       this.plot.batch(() => {
         this.plot.setData(joined, false);
@@ -116,6 +111,7 @@ export class Chart {
       series.push({ ...edge, label: `${one.label} max` }, { ...edge, label: `${one.label} min` });
       series.push({
         label: one.label, scale, stroke: colour, width: one.dashed ? 1.25 : 1.75, dash: one.dashed ? [5, 4] : undefined,
+        paths: this.data.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
         spanGaps: false, points: { size: 4, fill: colour, stroke: colour, show: (plot, index, first, last) => this.lonely(plot, first, last) },
       });
       if (!one.dashed) bands.push({ series: [series.length - 3, series.length - 2], fill: () => faded(colour(), 18) });
