@@ -53,7 +53,7 @@ def test_what_is_wrong_is_told_at_its_field_and_a_name_may_still_be_missing(api:
 def test_nothing_is_told_of_devices_that_a_person_does_not_see() -> None:
     make_pumps()
     user = person("ann", "view_threshold")
-    DeviceSight.objects.create(user=user, group=DeviceGroup.objects.get(path="pump-1"))
+    DeviceSight.objects.create(user=user).groups.add(DeviceGroup.objects.get(path="pump-1"))
     assert check(api_of(user))["series"] == {"matching": 1, "devices": ["pump-1"]}
     preview = api_of(User.objects.get(pk=user.pk)).post("thresholds/preview", {"threshold": hot()})
     assert preview.body["series"] == {"matching": 1, "judged": 1}
