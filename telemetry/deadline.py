@@ -13,6 +13,9 @@ from typing import Any
 
 import psycopg
 
+# A connection knows the adapters that there were when it was made: those of ours have to be there before the first one.
+import telemetry.binary_arrays  # noqa: F401
+
 __all__ = ["BoundedConnection", "database_deadline"]
 
 _local = threading.local()
