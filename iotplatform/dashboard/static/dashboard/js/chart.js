@@ -119,7 +119,7 @@ export class Chart {
     const axis = { stroke: () => token("--chart-axis"), font: "12px system-ui, sans-serif", ticks: { show: false },
       grid: { stroke: () => token("--chart-grid"), width: 1 } };
     const scales = { x: { time: true, range: () => [this.data.start, this.data.end] } };
-    const axes = [{ ...axis, space: 72, size: 28 }];
+    const axes = [{ ...axis, space: 72, size: 40, values: (plot, splits, place, space, step) => momentLabels(splits, step) }];
     this.units().forEach((scale, place) => {
       scales[scale] = { range: (plot, low, high) => this.span(low, high, place === 0) };
       axes.push({ ...axis, scale, side: place % 2 ? 1 : 3, grid: place ? { show: false } : axis.grid, size: 58, space: 36,
@@ -268,6 +268,23 @@ export class Chart {
     this.tip.remove();
     this.none.remove();
   }
+}
+
+const DAY_MS = 86400000;
+
+/** Marks of the time axis in the viewer's zone: the clock, and below it the day wherever another one begins. */
+function momentLabels(splits, step) {
+  const make = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone(), ...options });
+  const day = make(step > 300 * DAY_MS ? { year: "numeric" } : step > 27 * DAY_MS ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" });
+  if (step >= DAY_MS) return splits.map((ms) => day.format(ms));
+  const clock = make({ hour: "2-digit", minute: "2-digit", second: step < 60000 ? "2-digit" : undefined, hourCycle: "h23" });
+  let before = "";
+  return splits.map((ms) => {
+    const date = day.format(ms);
+    const text = date === before ? clock.format(ms) : `${clock.format(ms)}\n${date}`;
+    before = date;
+    return text;
+  });
 }
 
 /** Levels that are values of the metric; a rate or a silence has no place on its axis. */

@@ -3,7 +3,7 @@ import { get, toast } from "./api.js";
 import { amount } from "./amount.js";
 import { Chart, seriesColour } from "./chart.js";
 import { iso, pace, rangePicker, readRange } from "./range.js";
-import { ask, bucketMs, drawable, gapMs, pointsFor } from "./series.js";
+import { ask, bucketMs, drawable, gapMs, pointsFor, steadyBucket } from "./series.js";
 import { zone } from "./times.js";
 
 const MOST = 8;
@@ -43,10 +43,15 @@ const set = (name, value) => change((query) => (value ? query.set(name, value) :
 
 // --- asking ----------------------------------------------------------------------------------------------------------
 
-function parameters(one, { fn, bucket, compare }, width) {
+/**
+ * What fits the screen: of one device as many points as there are pixels. Devices of a group do not speak at the same
+ * moment, and periods are compared bucket by bucket: both want buckets in which everybody has spoken.
+ */
+function parameters(one, { fn, bucket, compare }, range, width) {
   const asked = [[one.kind === "d" ? "device" : "group", one.owner], ["metric", one.metric], ["tz", zone()]];
   asked.push(["functions", fn === "avg" ? "avg,min,max" : fn]);
-  asked.push(bucket ? ["bucket", bucket] : ["points", pointsFor(width)]);
+  const steady = bucket || (one.kind === "g" || compare || fn !== "avg" ? steadyBucket(range) : "");
+  asked.push(steady ? ["bucket", steady] : ["points", pointsFor(width)]);
   if (compare) asked.push(["compare", "previous"]);
   return asked;
 }
@@ -63,7 +68,7 @@ async function show() {
   element("chart-box").hidden = element("legend").hidden = chosen.series.length === 0;
   if (!chosen.series.length) return;
   const width = element("chart").clientWidth;
-  const answers = await Promise.allSettled(chosen.series.map((one) => ask(parameters(one, chosen, width), range, signal)));
+  const answers = await Promise.allSettled(chosen.series.map((one) => ask(parameters(one, chosen, range, width), range, signal)));
   if (signal.aborted) return;
   const failed = answers.filter((each) => each.status === "rejected").map((each) => each.reason.message);
   element("trouble").hidden = failed.length === 0;
@@ -115,17 +120,12 @@ function csvAddress({ series, fn, bucket }) {
   for (const one of series) query.append(one.kind === "d" ? "device" : "group", one.owner);
   for (const metric of new Set(series.map((one) => one.metric))) query.append("metric", metric);
   query.set("functions", fn === "avg" ? "avg,min,max" : fn);
-  query.set("bucket", bucket || csvBucket(range));
+  query.set("bucket", bucket || steadyBucket(range, 5000));
   query.set("tz", zone());
   query.set("start", iso(range.start));
   query.set("end", iso(range.end));
   query.set("format", "csv");
   return `/api/v1/aggregates?${query}`;
-}
-
-function csvBucket({ start, end }) {
-  const seconds = (end - start) / 1000;
-  return [["1m", 86400], ["5m", 3 * 86400], ["1h", 90 * 86400]].find(([, most]) => seconds <= most)?.[0] || "1d";
 }
 
 function legend(lines, chosen) {

@@ -30,10 +30,16 @@ export function drawable(one, label) {
   return { label, unit: one.unit || "", time: one.time, avg, min: one.min || avg, max: one.max || avg };
 }
 
-/** From how many ms on nothing counts as a gap: two buckets, or of readings several times their usual distance. */
+/** From how many ms on nothing counts as a gap: two buckets, or several times the usual distance where that is longer. */
 export function gapMs(bucket, one, interval) {
-  if (bucket) return 2.01 * bucket;
   const steps = one.time.slice(1).map((time, place) => time - one.time[place]).sort((a, b) => a - b);
   const usual = steps.length ? steps[Math.floor(steps.length / 2)] : 0;
-  return Math.max(3 * (interval || 0) * 1000, 5 * usual) || 0;
+  if (bucket && usual < 1.5 * bucket) return 2.01 * bucket;
+  return Math.max(3 * (interval || 0) * 1000, 3 * usual, 2.01 * bucket);
+}
+
+/** The narrowest usual bucket of at least a minute that makes at most so many points of a range. */
+export function steadyBucket({ start, end }, points = 300) {
+  const widths = ["1m", "5m", "15m", "1h", "6h", "1d", "1w"];
+  return widths.find((width) => (end - start) / bucketMs(width) <= points) || "1mo";
 }
