@@ -18,7 +18,7 @@ from psycopg.pq import Format
 
 from telemetry.binary_rows import TO_2000
 
-__all__ = ["BinaryArray", "float8_array", "int4_array", "int4s_of", "int8_array", "timestamptz_array"]
+__all__ = ["BinaryArray", "float8_array", "int4_array", "int4s_of", "int8_array", "times_of", "timestamptz_array"]
 
 _HEADER = struct.Struct(">iiiii")
 #: Type of the element → type of the array (pg_type.oid, which never changes).
@@ -61,8 +61,18 @@ def timestamptz_array(times: NDArray[np.int64]) -> BinaryArray:
 
 def int4s_of(data: bytes) -> NDArray[np.int32]:
     """The elements of an integer[] as `array_send` gives it."""
-    rows = np.frombuffer(data, np.dtype([("length", ">i4"), ("value", ">i4")]), offset=20 if len(data) > 12 else 12)
-    return rows["value"].astype(np.int32)
+    return _elements(data, ">i4").astype(np.int32)
+
+
+def times_of(data: bytes) -> NDArray[np.int64]:
+    """The elements of a timestamptz[] as `array_send` gives it, in µs since 1970."""
+    return _elements(data, ">i8").astype(np.int64) + TO_2000
+
+
+def _elements(data: bytes, kind: str) -> NDArray[Any]:
+    row = np.dtype([("length", ">i4"), ("value", kind)])
+    # An empty array has no dimensions, so its header is shorter.
+    return np.frombuffer(data, row, offset=_HEADER.size if len(data) > 12 else 12)["value"]
 
 
 class _Dumper(Dumper):

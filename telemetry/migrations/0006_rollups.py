@@ -55,7 +55,8 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.RunSQL(
-            "ALTER TABLE telemetry_rollupmark ADD COLUMN series integer[] NOT NULL; "
+            "ALTER TABLE telemetry_rollupmark ADD COLUMN series integer[] NOT NULL, ADD COLUMN lows timestamptz[], "
+            "ADD COLUMN highs timestamptz[]; "
             # Rows live for minutes: vacuum soon, so that looking through the list stays cheap.
             "ALTER TABLE telemetry_rollupmark SET (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000)",
             migrations.RunSQL.noop,

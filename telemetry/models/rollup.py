@@ -20,8 +20,10 @@ class RollupState(models.Model):
 class RollupMark(models.Model):
     """Readings came in [low, high) of these series: their buckets of this level have to be made (again).
 
-    A drain adds its own in the transaction of its readings, and nobody ever changes one: so marking waits for nobody. A
-    column beside these, ``series integer[]``, names the series; ``first_series`` and ``last_series`` are its ends.
+    A drain adds its own in the transaction of its readings, and nobody ever changes one: so marking waits for nobody.
+
+    Columns beside these: ``series integer[]`` names the series, between ``first_series`` and ``last_series``; where not all
+    of them share one range, ``lows`` and ``highs timestamptz[]`` have that of each, and ``low`` and ``high`` enclose them.
     """
 
     id = models.BigAutoField(primary_key=True)

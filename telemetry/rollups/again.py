@@ -10,7 +10,8 @@ import psycopg
 
 from telemetry.binary_arrays import int4_array
 from telemetry.rollups.levels import MINUTE
-from telemetry.rollups.marks import add_marks, grouped
+from telemetry.rollups.marks import add_marks
+from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import TABLE, as_microseconds, as_timestamp
 
 __all__ = ["mark_range"]
@@ -37,8 +38,7 @@ def mark_range(connection: psycopg.Connection[Any], series_ids: Sequence[int], s
         held = [(series, as_microseconds(low), as_microseconds(high)) for series, low, high in rows if low is not None]
         if held:
             series, low, high = (np.array(column, np.int64) for column in zip(*held, strict=True))
-            low, high = low - low % MINUTE.width, high - high % MINUTE.width + MINUTE.width
-            with connection.transaction():
-                add_marks(connection, MINUTE, grouped(series.astype(np.int32), low, high))
+            whole = Pieces(series.astype(np.int32), low - low % MINUTE.width, high - high % MINUTE.width + MINUTE.width)
+            add_marks(connection, MINUTE, whole)
         marked += len(held)
     return marked

@@ -12,86 +12,70 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
-from telemetry.binary_arrays import int4_array
+from telemetry.binary_arrays import int4_array, timestamptz_array
 from telemetry.intake.batch import Batch
-from telemetry.rollups.levels import DAY, HOUR, MINUTE, Level
+from telemetry.rollups.levels import MINUTE, Level
+from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import Cursor, as_microseconds, as_timestamp
 
-__all__ = ["Marked", "add_marks", "grouped", "mark", "marked", "oldest_marked", "rolled_upto"]
+__all__ = ["add_marks", "mark", "marked", "oldest_marked", "rolled_upto"]
 
-#: (series ids ascending, low, high): readings came in [low, high) µs of each of these series.
-Marked = tuple[NDArray[np.int32], int, int]
-
-#: One drain adds at most about so many rows; with more different ranges they are rounded to hours, then days.
-_MOST_ROWS = 200
+#: With more different ranges than that, one row holds a range for each series.
+_MOST_ROWS = 50
 _ADD = (
-    "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series) "
-    "VALUES (%s, %s, %s, %s, %s, %b)"
+    "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series, lows, highs) "
+    "VALUES (%s, %s, %s, %s, %s, %b, %b, %b)"
 )
 
 
 def mark(connection: psycopg.Connection[Any], written: Batch) -> None:
     """Note rows that were stored, sorted by (series, time), in their transaction."""
-    found = ranges_of(written)
-    if found:
-        add_marks(connection, MINUTE, found)
+    add_marks(connection, MINUTE, minutes_of(written))
 
 
-def add_marks(connection: psycopg.Connection[Any], level: Level, found: Sequence[Marked]) -> None:
+def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces) -> None:
     """Say of these ranges that their buckets of this level have to be made again."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _ADD,
-            [
-                (
-                    level.name,
-                    as_timestamp(low),
-                    as_timestamp(high),
-                    int(series[0]),
-                    int(series[-1]),
+    if not len(pieces):
+        return
+    order = np.lexsort((pieces.series, pieces.high, pieces.low))
+    series, low, high = pieces.series[order], pieces.low[order], pieces.high[order]
+    begins = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
+    if len(begins) > _MOST_ROWS:
+        rows: list[tuple[Any, ...]] = [
+            (
+                *(level.name, as_timestamp(int(low.min())), as_timestamp(int(high.max()))),
+                *(
+                    int(series.min()),
+                    int(series.max()),
                     int4_array(series),
-                )
-                for series, low, high in found
-            ],
-        )
+                    timestamptz_array(low),
+                    timestamptz_array(high),
+                ),
+            )
+        ]
+    else:
+        rows = [
+            (
+                *(level.name, as_timestamp(int(low[begin])), as_timestamp(int(high[begin]))),
+                *(int(part[0]), int(part[-1]), int4_array(part), None, None),
+            )
+            for part, begin in zip(np.split(series, begins[1:]), begins, strict=True)
+        ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_ADD, rows)
 
 
-def ranges_of(written: Batch) -> list[Marked]:
-    """The minutes in which rows, sorted by (series, time), lie: runs of them, those of the same extent together."""
+def minutes_of(written: Batch) -> Pieces:
+    """The minutes in which rows, sorted by (series, time), lie, as runs of them."""
     if not len(written):
-        return []
-    found: list[Marked] = []
-    for level in (MINUTE, HOUR, DAY):
-        found = grouped(*_runs(written, level))
-        if len(found) <= _MOST_ROWS:
-            return found
-    # Scattered over many days in as many ways: one range a series, cut at years.
-    return grouped(*_runs(written, Level("year", 365 * DAY.width, percentiles=False)))
-
-
-def _runs(written: Batch, level: Level) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """(series, low, high) of each run of buckets that touch."""
-    buckets = written.times - written.times % level.width
+        return Pieces.none()
+    buckets = written.times - written.times % MINUTE.width
     begins = np.ones(len(written), np.bool_)
-    begins[1:] = (written.series[1:] != written.series[:-1]) | (buckets[1:] - buckets[:-1] > level.width)
+    begins[1:] = (written.series[1:] != written.series[:-1]) | (buckets[1:] - buckets[:-1] > MINUTE.width)
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(written)) - 1
-    return written.series[first], buckets[first], buckets[last] + level.width
-
-
-def grouped(series: NDArray[np.int32], low: NDArray[np.int64], high: NDArray[np.int64]) -> list[Marked]:
-    """Ranges, one a row, as marks: series of the same range together."""
-    if not len(series):
-        return []
-    order = np.lexsort((series, high, low))
-    series, low, high = series[order], low[order], high[order]
-    begins = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
-    return [
-        (part, int(low[begin]), int(high[begin]))
-        for part, begin in zip(np.split(series, begins[1:]), begins, strict=True)
-    ]
+    return Pieces(written.series[first], buckets[first], buckets[last] + MINUTE.width)
 
 
 def rolled_upto(cursor: Cursor) -> int:
@@ -117,7 +101,8 @@ def marked(cursor: Cursor, level: Level, series_ids: Sequence[int], start: int, 
     if not series_ids or start >= end:
         return []
     cursor.execute(
-        "SELECT s.id, m.low, m.high FROM telemetry_rollupmark m CROSS JOIN LATERAL unnest(m.series) AS s (id) "
+        "SELECT s.id, coalesce(s.low, m.low), coalesce(s.high, m.high) "
+        "FROM telemetry_rollupmark m CROSS JOIN LATERAL unnest(m.series, m.lows, m.highs) AS s (id, low, high) "
         "WHERE m.level = ANY(%s) AND m.low < %s AND m.high > %s AND m.first_series <= %s AND m.last_series >= %s "
         "AND s.id = ANY(%s)",
         [

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.rollups.levels import Level
-from telemetry.rollups.marks import Marked
 
 __all__ = ["Pieces", "union"]
 
@@ -24,6 +23,11 @@ class Pieces:
     series: NDArray[np.int32]
     low: NDArray[np.int64]
     high: NDArray[np.int64]
+
+    @staticmethod
+    def none() -> Pieces:
+        """Nothing."""
+        return Pieces(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.series)
@@ -51,14 +55,13 @@ class Pieces:
         return Pieces(self.series[owner], low, np.minimum(low + _LONGEST, self.high[owner]))
 
 
-def union(marks: Sequence[Marked], level: Level) -> Pieces:
-    """What marks say together, in whole buckets of a level: overlapping and touching ranges are one."""
-    if not marks:
-        return Pieces(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
-    sizes = [len(series) for series, _, _ in marks]
-    series = np.concatenate([series for series, _, _ in marks])
-    low = np.repeat(np.array([low for _, low, _ in marks], np.int64) // level.width, sizes)
-    high = np.repeat(-(-np.array([high for _, _, high in marks], np.int64) // level.width), sizes)
+def union(marked: Sequence[Pieces], level: Level) -> Pieces:
+    """What they say together, in whole buckets of a level: overlapping and touching ranges are one."""
+    series = np.concatenate([np.empty(0, np.int32), *(pieces.series for pieces in marked)])
+    if not len(series):
+        return Pieces.none()
+    low = np.concatenate([pieces.low for pieces in marked]) // level.width
+    high = -(-np.concatenate([pieces.high for pieces in marked]) // level.width)
     order = np.lexsort((low, series))
     series, low, high = series[order], low[order], high[order]
     # The running maximum of the ends, of each series by itself: in buckets, a series' own range of numbers has room.

@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 
 from telemetry import measures
-from telemetry.binary_arrays import int4s_of
+from telemetry.binary_arrays import int4s_of, times_of
 from telemetry.rollups.buckets import roll
 from telemetry.rollups.levels import LEVELS, MINUTE, Level
-from telemetry.rollups.marks import Marked, add_marks, grouped
+from telemetry.rollups.marks import add_marks
 from telemetry.rollups.pieces import Pieces, union
 from telemetry.rollups.rows import Table, fetch
 from telemetry.store.loaders import can_copy
@@ -38,10 +40,10 @@ _NEVER = 2**61
 _MARKS_A_ROUND = 20_000
 _SERIES_A_ROUND = 2_000_000
 _TAKE = """
-SELECT id, low, high, array_send(series) FROM (
-    SELECT id, low, high, series, sum(cardinality(series)) OVER (ORDER BY id) - cardinality(series) AS before
+SELECT id, low, high, array_send(series), array_send(lows), array_send(highs) FROM (
+    SELECT id, low, high, series, lows, highs, sum(cardinality(series)) OVER (ORDER BY id) - cardinality(series) AS before
     FROM (
-        SELECT id, low, high, series FROM telemetry_rollupmark
+        SELECT id, low, high, series, lows, highs FROM telemetry_rollupmark
         WHERE level = %s AND low < %s ORDER BY id LIMIT %s
     ) AS oldest
 ) AS counted WHERE before < %s
@@ -137,10 +139,7 @@ def _level(work: _Work, level: Level, upto: int) -> bool:
         marks = work.connection.execute(_TAKE, limits, binary=True).fetchall()
         if not marks:
             return True
-        said: list[Marked] = [
-            (int4s_of(series), as_microseconds(low), as_microseconds(high)) for _, low, high, series in marks
-        ]
-        everything = union(said, level)
+        everything = union([_said(*mark) for mark in marks], level)
         due = everything.before(upto).since(level.ceiling(work.horizon)).cut()
         made = _make(work, level, due)
         left, later = due.at(slice(made, None)), everything.since(upto)
@@ -148,6 +147,14 @@ def _level(work: _Work, level: Level, upto: int) -> bool:
         if made < len(due):
             return False
     return False
+
+
+def _said(number: int, low: datetime, high: datetime, series: bytes, lows: bytes | None, highs: bytes | None) -> Pieces:
+    ids = int4s_of(series)
+    if lows is not None and highs is not None:
+        return Pieces(ids, times_of(lows), times_of(highs))
+    ones = np.ones(len(ids), np.int64)
+    return Pieces(ids, ones * as_microseconds(low), ones * as_microseconds(high))
 
 
 def _make(work: _Work, level: Level, due: Pieces) -> int:
@@ -186,5 +193,4 @@ def _settle(connection: Connection, level: Level, ids: list[int], made: Pieces, 
 
 
 def _mark(connection: Connection, level: Level, pieces: Pieces) -> None:
-    whole = union(grouped(pieces.series, pieces.low, pieces.high), level)
-    add_marks(connection, level, grouped(whole.series, whole.low, whole.high))
+    add_marks(connection, level, union([pieces], level))

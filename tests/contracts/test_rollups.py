@@ -28,8 +28,11 @@ def rollups(store: Store) -> Iterator[Store]:
         for level in LEVELS:
             store.engine.create_rollup(cursor, level.table, level.width, level.percentiles)
         cursor.execute(
-            "CREATE TABLE telemetry_rollupmark (id bigserial PRIMARY KEY, level text DEFAULT 'minute', low timestamptz, "
-            "high timestamptz, first_series integer, last_series integer, series integer[], at timestamptz DEFAULT now())"
+            "CREATE TABLE telemetry_rollupmark (id bigserial PRIMARY KEY, "
+            "level text DEFAULT 'minute', low timestamptz, "
+            "high timestamptz, first_series integer, last_series integer, series integer[], "
+            "lows timestamptz[], highs timestamptz[], "
+            "at timestamptz DEFAULT now())"
         )
         cursor.execute("CREATE TABLE telemetry_rollupstate (id int, rolled_upto timestamptz, refreshed_at timestamptz)")
         cursor.execute("INSERT INTO telemetry_rollupstate VALUES (1, '1970-01-01Z', NULL)")
