@@ -101,12 +101,15 @@ def open_site(**settings: str) -> Iterator[Site]:
 @contextmanager
 def _platform(run_dir: Path, settings: dict[str, str]) -> Iterator[LivePlatform]:
     platform = LivePlatform(run_dir, DJANGO_SUPERUSER_PASSWORD=PASSWORD, **settings)
-    platform.servers.start()
-    try:
-        if not static.is_current(BASE_DIR):
+    if not static.is_current(BASE_DIR):
+        platform.servers.start()
+        try:
             platform.environment = platform._environment()
             platform.manage("collectstatic", "--noinput", "--verbosity", "0")
-            static.mark_current(BASE_DIR)
+        finally:
+            platform.servers.stop()
+        static.mark_current(BASE_DIR)
+    try:
         platform.start()
         platform.manage("ensure_admin")
         yield platform
