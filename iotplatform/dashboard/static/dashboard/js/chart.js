@@ -123,6 +123,7 @@ export class Chart {
     this.units().forEach((scale, place) => {
       scales[scale] = { range: (plot, low, high) => this.span(low, high, place === 0) };
       axes.push({ ...axis, scale, side: place % 2 ? 1 : 3, grid: place ? { show: false } : axis.grid, size: 58, space: 36,
+        label: this.units().length > 1 ? scale.slice(2) || "no unit" : undefined, labelSize: 18, labelFont: "12px system-ui, sans-serif",
         values: (plot, splits) => splits.map((value) => (value === null ? "" : amount(value))) });
     });
     return {
@@ -172,7 +173,7 @@ export class Chart {
       if (to < bbox.left || from > bbox.left + bbox.width) continue;
       const colour = token(`--sev-${alert.severity}`);
       const width = Math.max(to - from, 2 * devicePixelRatio);
-      ctx.fillStyle = faded(colour, 13);
+      ctx.fillStyle = faded(colour, 9);
       ctx.fillRect(from, bbox.top, width, bbox.height);
       ctx.fillStyle = colour;
       ctx.fillRect(from, bbox.top, width, 2 * devicePixelRatio);
@@ -203,7 +204,8 @@ export class Chart {
         ctx.stroke();
         ctx.font = `600 ${11 * devicePixelRatio}px system-ui`;
         ctx.textAlign = "right";
-        ctx.fillText(`${SHAPES[level.severity]} ${amount(trigger)}`, bbox.left + bbox.width - 4 * devicePixelRatio, y - 4 * devicePixelRatio);
+        ctx.fillText(`${SHAPES[level.severity]} ${amount(trigger)}`, bbox.left + bbox.width - 4 * devicePixelRatio,
+          y < bbox.top + 16 * devicePixelRatio ? y + 13 * devicePixelRatio : y - 4 * devicePixelRatio);
       }
     }
     ctx.restore();

@@ -140,8 +140,10 @@ function legend(lines, chosen) {
     const mean = values.length ? values.reduce((a, b) => a + b, 0) / values.length : null;
     const lowest = values.length ? values.reduce((a, b) => Math.min(a, b)) : null;
     const highest = values.length ? values.reduce((a, b) => Math.max(a, b)) : null;
-    for (const value of [values.at(-1), lowest, mean, highest]) {
-      row.append(Object.assign(document.createElement("td"), { className: "num", textContent: `${amount(value)} ${line.unit}` }));
+    for (const [name, value] of [["last", values.at(-1)], ["lowest", lowest], ["average", mean], ["highest", highest]]) {
+      const cell = Object.assign(document.createElement("td"), { className: "num", textContent: `${amount(value)} ${line.unit}` });
+      cell.dataset.label = name;
+      row.append(cell);
     }
     const last = document.createElement("td");
     last.className = "tight";
