@@ -25,7 +25,7 @@ _DEFAULT_FUNCTIONS = ("avg", "min", "max")
 _DAY = 86_400_000_000
 #: 1 January 3000: calendars beyond it are nobody's question.
 _LATEST = 32_503_680_000_000_000
-_MOST_NAMES = 1000
+_MOST_NAMES = 500
 _LONGEST_DEVICE, _LONGEST_METRIC = 200, 100
 MOST_POINTS = 10_000
 

@@ -114,7 +114,9 @@ class AggregatesSerializer(serializers.Serializer[Any]):
     """`results` with shape=rows, `series` with shape=columns."""
 
     bucket = serializers.CharField()
-    source = serializers.ChoiceField(["raw", "minute", "hour", "day"], help_text="The coarsest that was read.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        ["raw", "minute", "hour", "day"], help_text="The coarsest that was read."
+    )
     tz = serializers.CharField()
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from telemetry.api.aggregate_formats import csv_of, json_of
 from telemetry.api.aggregate_question import Asked, asked_of
 from telemetry.api.aggregate_schema import describe_aggregates
 from telemetry.api.errors import TooMuchAsked
+from telemetry.api.guarded import PROMPT_SECONDS, GuardedView
 from telemetry.api.permissions import ModelPermissions
 from telemetry.api.readings import CSVRenderer
 from telemetry.models import Device
-from telemetry.query.aggregates import aggregate_in, chart_in
+from telemetry.query.aggregates import aggregate_in, chart_in, must_fit
+from telemetry.query.answer_cache import answers, key_of
+from telemetry.query.breaker import breaker
 from telemetry.query.compare import earlier
+from telemetry.query.freshness import stamp_of
 from telemetry.query.question import Answer, Limits, RawAnswer, TooMuch
-from telemetry.query.snapshot import snapshot
+from telemetry.query.snapshot import Cursor, snapshot
 
 __all__ = ["AggregatesView"]
 
 _CSV_TIMES = 10
 
 
-class AggregatesView(APIView):
+class AggregatesView(GuardedView):
     """GET /api/v1/aggregates."""
 
     queryset = Device.objects.all()  # who may see devices may see what they amount to
@@ -38,26 +45,79 @@ class AggregatesView(APIView):
         """Aggregates of devices or groups, by bucket."""
         asked = asked_of(request)
         try:
-            answer, before = _answer(asked)
+            with breaker.slot(PROMPT_SECONDS):
+                if asked.csv:
+                    return _csv(_computed(asked)[0])
+                body, tag = _body_of(asked, request.headers.get("If-None-Match", ""))
         except TooMuch as error:
             raise TooMuchAsked({error.parameter: error.detail}, error.code) from error
-        if asked.csv:
-            return _csv(answer)
-        return HttpResponse(json_of(answer, before, asked.columns), content_type="application/json")
+        if body is None:
+            return _with_validators(HttpResponse(status=304), tag)
+        answers.put(_meanwhile_key(request), body, settings.PLATFORM.query_stale_seconds)
+        return _with_validators(HttpResponse(body, content_type="application/json"), tag)
+
+    def answer_meanwhile(self) -> HttpResponse | None:
+        """What this very request, with these credentials, was answered a short while ago."""
+        kept = answers.get(_meanwhile_key(self.request))
+        if kept is None:
+            return None
+        response = HttpResponse(b'{"stale":true,' + kept.body[1:], content_type="application/json")
+        response["Warning"] = '110 - "Response is Stale"'
+        response["Age"] = str(max(0, int(time.time() - kept.at)))
+        response["Cache-Control"] = "no-store"
+        return response
 
 
-def _answer(asked: Asked) -> tuple[Answer | RawAnswer, Answer | None]:
+def _body_of(asked: Asked, known: str) -> tuple[bytes | None, str]:
+    """(body, ETag); no body where the client has it already: `known` is its If-None-Match."""
+    limits = _limits(asked)
+    must_fit(asked.question, limits)
+    with snapshot(limits.seconds) as cursor:
+        stamp = _stamp(cursor, asked)
+        key = key_of("aggregates", asked, stamp)
+        tag = _tag(key)
+        if stamp is not None:
+            if _matches(known, tag):
+                return None, tag
+            if (kept := answers.get(key)) is not None:
+                return kept.body, tag
+        answer, before = _computed_in(cursor, asked, limits)
+    body = json_of(answer, before, asked.columns)
+    if stamp is not None:
+        answers.put(key, body, settings.PLATFORM.query_cache_seconds)
+        return body, tag
+    tag = _tag(body)
+    return (None if _matches(known, tag) else body), tag
+
+
+def _stamp(cursor: Cursor, asked: Asked) -> tuple[int, ...] | None:
+    """What an answer that may be kept is true for: the stamps of its period, and of the one it is compared with."""
+    periods = [asked.question]
+    if asked.compare is not None and asked.question.bucket is not None:
+        periods.append(earlier(asked.question, asked.compare))
+    elif asked.compare is not None:
+        return None
+    stamps = [stamp_of(cursor, period) for period in periods]
+    return None if None in stamps else tuple(stamps)  # type: ignore[arg-type]
+
+
+def _computed(asked: Asked) -> tuple[Answer | RawAnswer, Answer | None]:
     limits = _limits(asked)
     with snapshot(limits.seconds) as cursor:
-        if asked.chart_points:
-            answer = chart_in(cursor, asked.question, asked.chart_points, limits, buckets=asked.compare is not None)
-        else:
-            answer = aggregate_in(cursor, asked.question, limits)
-        if asked.compare is None or isinstance(answer, RawAnswer):
-            return answer, None
-        before = aggregate_in(cursor, earlier(answer.question, asked.compare), limits)
-        assert isinstance(before, Answer)
-        return answer, before
+        return _computed_in(cursor, asked, limits)
+
+
+def _computed_in(cursor: Cursor, asked: Asked, limits: Limits) -> tuple[Answer | RawAnswer, Answer | None]:
+    """The answer, and that about the period it is compared with."""
+    if asked.chart_points:
+        answer = chart_in(cursor, asked.question, asked.chart_points, limits, buckets=asked.compare is not None)
+    else:
+        answer = aggregate_in(cursor, asked.question, limits)
+    if asked.compare is None or isinstance(answer, RawAnswer):
+        return answer, None
+    before = aggregate_in(cursor, earlier(answer.question, asked.compare), limits)
+    assert isinstance(before, Answer)
+    return answer, before
 
 
 def _limits(asked: Asked) -> Limits:
@@ -73,3 +133,29 @@ def _csv(answer: Answer | RawAnswer) -> StreamingHttpResponse:
     # Proxies that collect an answer before passing it on would turn a stream of any size into a file of any size.
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+# --- who has what already ------------------------------------------------------------------------------------------
+
+
+def _tag(said: str | bytes) -> str:
+    return f'"{hashlib.sha256(said if isinstance(said, bytes) else said.encode()).hexdigest()[:32]}"'
+
+
+def _matches(known: str, tag: str) -> bool:
+    """If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+    return any(each.strip().removeprefix("W/") in (tag, "*") for each in known.split(","))
+
+
+def _with_validators(response: HttpResponse, tag: str) -> HttpResponse:
+    response["ETag"] = tag
+    # Kept by browsers, but asked for each time: a late reading shows at once.
+    response["Cache-Control"] = "private, no-cache"
+    response["Vary"] = "Accept, Authorization, Cookie"
+    return response
+
+
+def _meanwhile_key(request: Any) -> str:
+    """The same request by the same credentials: who has been shown an answer may be shown it again."""
+    cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return key_of("meanwhile", request.headers.get("Authorization", ""), cookie, request.get_full_path())

@@ -20,7 +20,7 @@ from telemetry.rollups.levels import LEVELS, Level
 from telemetry.rollups.marks import marked, rolled_upto
 from telemetry.rollups.pieces import Pieces
 
-__all__ = ["aggregate", "aggregate_in", "chart_in"]
+__all__ = ["aggregate", "aggregate_in", "chart_in", "must_fit"]
 
 #: What the server adds up by itself; everything else needs the rows here.
 _ADDED_UP = frozenset(("avg", "min", "max", "sum", "count"))
@@ -48,6 +48,14 @@ def aggregate_in(cursor: Cursor, question: Question, limits: Limits) -> Answer |
     return _buckets(cursor, question, question.bucket, limits)
 
 
+def must_fit(question: Question, limits: Limits) -> None:
+    """Raises TooMuch where the answer would have more results than one may. Nothing is asked for it."""
+    if question.bucket is not None:
+        buckets = (question.end - question.start) // question.bucket.about + 1
+        if (expected := buckets * max(1, len(question.lines))) > limits.points:
+            raise too_many_points(question, expected, limits)
+
+
 def chart_in(
     cursor: Cursor, question: Question, points: int, limits: Limits, buckets: bool = False
 ) -> Answer | RawAnswer:
@@ -69,9 +77,7 @@ def chart_in(
 
 
 def _buckets(cursor: Cursor, question: Question, bucket: Bucket, limits: Limits) -> Answer:
-    expected = ((question.end - question.start) // bucket.about + 1) * max(1, len(question.lines))
-    if expected > limits.points:
-        raise too_many_points(question, expected, limits)
+    must_fit(question, limits)
     borders = edges(bucket, question.start, question.end, question.zone)
     grid, series = _grid(question, np.clip(borders, question.start, question.end))
     sources = _sources(cursor, question, series, grid.edges)

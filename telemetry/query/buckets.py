@@ -28,6 +28,8 @@ _DAYS = {"d": 1, "w": 7}
 _MONTHS = {"mo": 1, "q": 3, "y": 12}
 _THURSDAY_1970 = date(1970, 1, 1).toordinal()
 _MONDAY_1970 = date(1970, 1, 5).toordinal()
+#: What every zone can tell of; buckets of thousands of years are cut there.
+_FIRST, _LAST = date(2, 1, 1), date(9998, 1, 1)
 #: Mean length of a month of the Gregorian calendar.
 _MONTH = int(365.2425 / 12 * _DAY)
 
@@ -128,8 +130,9 @@ def _number_of(bucket: Bucket, day: date) -> int:
 def _first_day(bucket: Bucket, number: int) -> date:
     if bucket.unit in _MONTHS:
         year, month = divmod(number * bucket.number * _MONTHS[bucket.unit], 12)
-        return date(year, month + 1, 1)
-    return date.fromordinal(_origin(bucket) + number * bucket.number * _DAYS[bucket.unit])
+        return date(year, month + 1, 1) if _FIRST.year <= year <= _LAST.year else _FIRST if year < 1970 else _LAST
+    day = _origin(bucket) + number * bucket.number * _DAYS[bucket.unit]
+    return date.fromordinal(min(max(day, _FIRST.toordinal()), _LAST.toordinal()))
 
 
 def _origin(bucket: Bucket) -> int:

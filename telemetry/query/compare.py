@@ -27,11 +27,11 @@ def earlier(question: Question, how: str | Bucket) -> Question:
     if isinstance(how, Bucket):
         start, end = (max(EARLIEST, _back(time, how, question)) for time in (question.start, question.end))
         return replace(question, start=start, end=max(end, start + 1))
-    borders = edges(question.bucket, question.start, question.end, question.zone)
-    if question.bucket.fixed is None and borders[0] == question.start and borders[-1] == question.end:
-        start = _buckets_before(question, len(borders) - 1)
-    else:
-        start = 2 * question.start - question.end
+    start = 2 * question.start - question.end
+    if question.bucket.fixed is None:
+        borders = edges(question.bucket, question.start, question.end, question.zone)
+        if borders[0] == question.start and borders[-1] == question.end:
+            start = _buckets_before(question, len(borders) - 1)
     return replace(question, start=max(EARLIEST, start), end=max(question.start, EARLIEST + 1))
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.rollups.levels import LEVELS, Level
-from telemetry.rollups.marks import Marked, grouped
 from telemetry.rollups.pieces import Pieces, union
 
 __all__ = ["Mode", "Sources", "choose"]
@@ -43,7 +42,7 @@ class Sources:
     """Windows by level, and those that only the readings answer for."""
 
     levels: dict[Level, Pieces] = field(default_factory=dict)
-    raw: Pieces = field(default_factory=lambda: Pieces(np.empty(0, np.int32), *_nothing()))
+    raw: Pieces = field(default_factory=Pieces.none)
 
     @property
     def coarsest(self) -> str:
@@ -73,7 +72,7 @@ def choose(series: NDArray[np.int32], edges: Int64, upto: int, marks: Marks, mod
         if not len(inside[0]) or not len(pending):
             continue
         taken, rest = _split(pending, inside)
-        stale = union(_as_marks(marks(level, int(inside[0][0]), int(inside[1][-1]))), level)
+        stale = union(_as_pieces(marks(level, int(inside[0][0]), int(inside[1][-1]))), level)
         if len(stale):
             taken, late = _split_by_series(taken, stale)
             rest = _joined(rest, late)
@@ -110,7 +109,7 @@ def _split_by_series(windows: Pieces, stale: Pieces) -> tuple[Pieces, Pieces]:
     """(clean, stale) parts of windows. Series and minute make one number, so that one axis holds all of them."""
     axis = Pieces(windows.series, _on_axis(windows.series, windows.low), _on_axis(windows.series, windows.high))
     inside = (_on_axis(stale.series, stale.low), _on_axis(stale.series, stale.high))
-    clean, late = _split(axis, inside)
+    late, clean = _split(axis, inside)
     return _off_axis(clean), _off_axis(late)
 
 
@@ -166,11 +165,11 @@ def _joined(one: Pieces, other: Pieces) -> Pieces:
     return Pieces(series[order], low[order], np.append(one.high, other.high)[order])
 
 
-def _as_marks(rows: Sequence[tuple[int, int, int]]) -> list[Marked]:
+def _as_pieces(rows: Sequence[tuple[int, int, int]]) -> list[Pieces]:
     if not rows:
         return []
     columns = np.array(rows, np.int64)
-    return grouped(columns[:, 0].astype(np.int32), columns[:, 1], columns[:, 2])
+    return [Pieces(columns[:, 0].astype(np.int32), columns[:, 1], columns[:, 2])]
 
 
 def _nothing() -> Intervals:

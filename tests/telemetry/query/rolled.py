@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from django.db import connection as django_connection
 
 from telemetry.binary_arrays import float8_array, int4_array, timestamptz_array
 from telemetry.intake.batch import Batch
@@ -16,13 +17,32 @@ from telemetry.rollups.refresh import refresh
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import TABLE, as_timestamp, engine_in_use
 
-__all__ = ["Reading", "begin", "put", "roll_up"]
+__all__ = ["Inside", "Reading", "begin", "by_series", "put", "roll_up"]
 
 #: (series id, µs since 1970, value).
 Reading = tuple[int, int, float]
+Connection = Any
 
 
-def begin(connection: psycopg.Connection[Any], upto: int = 0) -> None:
+class Inside:
+    """Django's connection as one of our own: what is done over it ends with the test's transaction."""
+
+    def __init__(self) -> None:
+        django_connection.ensure_connection()
+        self._connection = django_connection.connection
+        self.broken = False
+
+    def cursor(self) -> psycopg.Cursor[Any]:
+        return psycopg.Cursor(self._connection)
+
+    def execute(self, query: Any, parameters: Any = None, *, binary: bool = False) -> psycopg.Cursor[Any]:
+        return self.cursor().execute(query, parameters, binary=binary)
+
+    def transaction(self) -> Any:
+        return self._connection.transaction()
+
+
+def begin(connection: Connection, upto: int = 0) -> None:
     """No reading, no rollup, no mark; rollups are said to be right up to that time."""
     tables = ", ".join([TABLE, "telemetry_rollupmark", *(level.table for level in LEVELS)])
     connection.execute(f"TRUNCATE {tables}")
@@ -30,7 +50,7 @@ def begin(connection: psycopg.Connection[Any], upto: int = 0) -> None:
     connection.execute("INSERT INTO telemetry_rollupstate (id, rolled_upto) VALUES (1, %s)", [as_timestamp(upto)])
 
 
-def put(connection: psycopg.Connection[Any], readings: Sequence[Reading]) -> None:
+def put(connection: Connection, readings: Sequence[Reading]) -> None:
     """Store readings and mark them, in one transaction; what is stored already stays as it is."""
     rows = sorted(readings)
     series = np.array([row[0] for row in rows], np.int32)
@@ -46,7 +66,7 @@ def put(connection: psycopg.Connection[Any], readings: Sequence[Reading]) -> Non
         mark(connection, Batch(series, times, values))
 
 
-def roll_up(connection: psycopg.Connection[Any], upto: int) -> None:
+def roll_up(connection: Connection, upto: int) -> None:
     """Make the rollups right before that time (µs since 1970)."""
     assert refresh(connection, upto).complete
 

@@ -84,8 +84,9 @@ def cases(draw: st.DrawFn) -> tuple[list[list[Reading]], list[int], Question]:
     )
     values = st.one_of(st.integers(-50, 50).map(float), st.floats(-1e6, 1e6), st.sampled_from((0.0, 1.0)))
     readings = st.tuples(st.integers(1, 3), times, values)
-    batches = draw(st.lists(st.lists(readings, min_size=1, max_size=60), min_size=1, max_size=3))
-    uptos = [draw(st.one_of(st.just(0), times)) for _ in batches]
+    batches = draw(st.lists(st.lists(readings, min_size=1, max_size=60), min_size=1, max_size=4))
+    # Rolled up to somewhere, or not at all: what comes then is late, and waits, marked, to be rolled up again.
+    uptos = [draw(st.sampled_from((0, 0, low + 6 * DAY, change + HOUR, draw(times)))) for _ in batches]
     start = draw(st.one_of(times, st.just(change)))
     end = start + draw(st.one_of(st.integers(1, 4 * DAY), st.integers(1, 96).map(lambda hours: hours * HOUR)))
     bucket = draw(st.sampled_from(("90s", "5m", "45m", "1h", "7h", "36h", "1d", "2d", "1w", "1mo", "1q", "1y")))
