@@ -154,6 +154,15 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     ),
     "jwt_audience": Text(r"\S*", "iot-platform"),
     "jwt_roles_claim": Text(r"[\w.:/-]*", "roles"),
+    "export_folder": Text(r"(/[^\0\r\n]*)?", "/srv/exports"),
+    "export_keep_days": Number(0, 36_500, "30"),
+    "export_max_rows": Number(1000, 1e10, "50000000"),
+    "export_link_days": Number(1, 90, "7"),
+    "export_s3_endpoint": Text(r"(https?://[^\s/?#@]+/?)?", "https://s3.eu-central-1.amazonaws.com"),
+    "export_s3_bucket": Text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "plant-exports"),
+    "export_s3_region": Text(r"[a-z0-9-]+", "eu-central-1"),
+    "export_s3_prefix": Text(r"([\w!.*'()-]+(/[\w!.*'()-]+)*/?)?", "telemetry/"),
+    "export_s3_allow": Networks(),
     "simulator": Choice(("on", "off")),
     "simulator_devices": Number(1, 100_000, "50"),
     "simulator_rate": Number(0.1, 1e6, "50", whole=False),
@@ -225,6 +234,15 @@ class Config:
     jwt_jwks_url: str
     jwt_audience: str
     jwt_roles_claim: str
+    export_folder: str
+    export_keep_days: int
+    export_max_rows: int
+    export_link_days: int
+    export_s3_endpoint: str
+    export_s3_bucket: str
+    export_s3_region: str
+    export_s3_prefix: str
+    export_s3_allow: str
     simulator: str
     simulator_devices: int
     simulator_rate: float
@@ -240,6 +258,8 @@ class Config:
     email_url: str | None
     debug: bool
     metrics_token: str | None
+    export_s3_access_key: str | None
+    export_s3_secret_key: str | None
     multiprocess_metrics_dir: str | None
     admin_password: str | None
     process_name: str
@@ -323,6 +343,8 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     values["trusted_proxies"] = TUNABLES["metrics_networks"].parse("TRUSTED_PROXIES", proxies)
     values["debug"] = Choice(("off", "on")).parse("DEBUG", environ.get("DEBUG", "off")) == "on"
     values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
+    values["export_s3_access_key"] = _secret(environ, "EXPORT_S3_ACCESS_KEY")
+    values["export_s3_secret_key"] = _secret(environ, "EXPORT_S3_SECRET_KEY")
     values["multiprocess_metrics_dir"] = environ.get("PROMETHEUS_MULTIPROC_DIR")
     values["admin_password"] = _secret(environ, "DJANGO_SUPERUSER_PASSWORD")
     values["process_name"] = environ.get("PROCESS_NAME", "manage")
@@ -330,6 +352,12 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     if any(issuer) and not all(issuer):
         # Without an audience, tokens that the same provider made for other services would be good here.
         raise ConfigError("JWT_ISSUER, JWT_JWKS_URL and JWT_AUDIENCE go together: set all three, or none")
+    store = [values[f"export_s3_{name}"] for name in ("endpoint", "bucket", "access_key", "secret_key")]
+    if any(store) and not all(store):
+        raise ConfigError(
+            "EXPORT_S3_ENDPOINT, EXPORT_S3_BUCKET, EXPORT_S3_ACCESS_KEY and EXPORT_S3_SECRET_KEY go together: "
+            "set all four (the keys in the environment or as *_FILE), or none"
+        )
     assert set(values) == {field.name for field in fields(Config)}
     return Config(**values)
 

@@ -23,6 +23,8 @@ from iotplatform.judging import threshold_judge
 from iotplatform.pipeline import ShardDrain
 from telemetry import upkeep
 from telemetry.database import connect
+from telemetry.exports.wake import EXPORT_TASK
+from telemetry.exports.worker import worker as export_worker
 from telemetry.last_seen import write_last_seen
 from telemetry.log import keys
 from telemetry.log.redis_streams import RedisLog
@@ -169,6 +171,12 @@ def look_at_platform() -> None:
     _with_database(about_platform.check)
 
 
+@shared_task(name=EXPORT_TASK)
+def make_exports() -> None:
+    """Exports that are due, in a thread of their own."""
+    _with_database(export_worker.pump)
+
+
 def _with_database(work: Callable[[], object]) -> None:
     """With a connection from the pool that goes back to it."""
     close_old_connections()
@@ -211,6 +219,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         ("alerts.deliver", 1.0),
         ("alerts.follow_up", 5.0),
         ("alerts.about_platform", 5.0),
+        (EXPORT_TASK, 30.0),
     ):
         schedule[name] = {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     return schedule

@@ -19,6 +19,8 @@ __all__ = [
     "drain_errors",
     "drain_readings",
     "drain_seconds",
+    "exports_done",
+    "exports_failed",
     "ingest_latency_seconds",
     "intake_requests",
     "intake_waiting",
@@ -126,4 +128,13 @@ rollup_refresh_seconds = Histogram(
 audit_left_out = Counter(
     "iot_audit_left_out",
     "Failed logins and refusals that the audit trail does not list: it has one like them that minute.",
+)
+
+# --- exports -----------------------------------------------------------------------------------
+
+exports_done = Counter("iot_exports_done", "Files that scheduled exports and people asked for, made and put in place.")
+exports_failed = Counter(
+    "iot_exports_failed",
+    "Attempts at an export that failed: outcome retried or given_up; the history of the export says why.",
+    ["outcome"],
 )

@@ -36,6 +36,11 @@ _OPERATING = (
     *(("thresholds", f"{verb}_threshold") for verb in ("add", "change", "delete")),
     ("telemetry", "change_quarantinedreading"),
     ("telemetry", "change_device"),
+    *(
+        ("telemetry", f"{verb}_{model}")
+        for verb in ("add", "change", "delete")
+        for model in ("savedquery", "scheduledexport")
+    ),
 )
 
 

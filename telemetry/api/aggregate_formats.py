@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from telemetry.api.reading_csv import harmless
 from telemetry.query.fill import filled
-from telemetry.query.question import Answer, Line, Points, RawAnswer
+from telemetry.query.question import Answer, Line, Points, Question, RawAnswer
 from telemetry.query.values import typed, utc_text
 from telemetry.timeseries.engine import as_timestamp
 
-__all__ = ["csv_of", "json_of"]
+__all__ = ["csv_head", "csv_of", "csv_rows", "json_of", "tabular"]
 
 #: Lines of CSV in one piece of the stream.
 _CHUNK = 2000
@@ -45,13 +45,23 @@ def json_of(answer: Answer | RawAnswer, earlier: Answer | None, columns: bool) -
 
 def csv_of(answer: Answer | RawAnswer) -> Iterator[str]:
     """The header, then some thousand lines at a time (RFC 4180). Times are in the zone asked for, with its offset."""
-    names = ["value"] if isinstance(answer, RawAnswer) else [*_functions(answer), "count"]
-    kinds = [kind for kind in ("device", "group") if any(getattr(line, kind) for line in answer.question.lines)]
-    kinds = kinds or ["device"]
-    yield _csv_line([*kinds, "metric", "time", *names])
+    yield csv_head(answer.question)
+    yield from csv_rows(answer, answer.question)
+
+
+def csv_head(question: Question) -> str:
+    """The names of the columns."""
+    names = ["value"] if question.bucket is None else [*_functions(question), "count"]
+    return _csv_line([*_kinds(question), "metric", "time", *names])
+
+
+def csv_rows(answer: Answer | RawAnswer, whole: Question) -> Iterator[str]:
+    """The lines of an answer to a part of the whole question, in the columns of the whole."""
+    kinds = _kinds(whole)
+    values = {} if isinstance(answer, RawAnswer) else _values(answer)
     for place, line in enumerate(answer.question.lines):
         head = _csv_line([*(harmless(getattr(line, kind) or "") for kind in kinds), harmless(line.metric)])[:-2]
-        rows = _csv_raw(answer, place) if isinstance(answer, RawAnswer) else _csv_buckets(answer, place)
+        rows = _csv_raw(answer, place) if isinstance(answer, RawAnswer) else _csv_buckets(answer, values, place)
         chunk: list[str] = []
         for row in rows:
             chunk.append(f"{head},{row}\r\n")
@@ -59,6 +69,23 @@ def csv_of(answer: Answer | RawAnswer) -> Iterator[str]:
                 yield "".join(chunk)
                 chunk = []
         yield "".join(chunk)
+
+
+def tabular(answer: Answer | RawAnswer) -> Iterator[tuple[Line, NDArray[np.int64], dict[str, NDArray[Any]]]]:
+    """By line: the times (µs since 1970) and the columns of what its rows would be, filled as asked."""
+    if isinstance(answer, RawAnswer):
+        for line, points in _by_line(answer):
+            yield line, points.times, {"value": points.values}
+        return
+    arrays = _arrays(answer)
+    for place, line in enumerate(answer.question.lines):
+        shown = _shown(answer, None, place)
+        yield line, answer.edges[:-1][shown], {name: column[place][shown] for name, column in arrays.items()}
+
+
+def _kinds(question: Question) -> list[str]:
+    """What its lines are named after."""
+    return [kind for kind in ("device", "group") if any(getattr(line, kind) for line in question.lines)] or ["device"]
 
 
 # --- buckets -------------------------------------------------------------------------------------------------------
@@ -113,9 +140,8 @@ def _aligned(row: NDArray[Any], length: int) -> NDArray[np.float64]:
     return made
 
 
-def _csv_buckets(answer: Answer, place: int) -> Iterator[str]:
+def _csv_buckets(answer: Answer, values: dict[str, list[list[Any]]], place: int) -> Iterator[str]:
     zone = answer.question.zone
-    values = _values(answer)
     for bucket in _shown(answer, None, place).tolist():
         time = as_timestamp(int(answer.edges[bucket])).astimezone(zone).isoformat()
         cells = (column[place][bucket] for column in values.values())
@@ -133,15 +159,17 @@ def _shown(answer: Answer, earlier: Answer | None, place: int) -> NDArray[np.int
     return np.flatnonzero(some)
 
 
-def _functions(answer: Answer) -> list[str]:
-    return [function for function in answer.question.functions if function != "count"]
+def _functions(question: Question) -> list[str]:
+    return [function for function in question.functions if function != "count"]
 
 
 def _arrays(answer: Answer) -> dict[str, NDArray[Any]]:
     """By function, filled as asked; count last and as it is."""
     middles = (answer.edges[:-1] + answer.edges[1:]) // 2
     how = answer.question.fill
-    return {name: filled(answer.columns[name], middles, how) for name in _functions(answer)} | {"count": answer.count}
+    return {name: filled(answer.columns[name], middles, how) for name in _functions(answer.question)} | {
+        "count": answer.count
+    }
 
 
 def _values(answer: Answer) -> dict[str, list[list[Any]]]:

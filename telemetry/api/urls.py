@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from telemetry.api import audit, device_types, devices, groups, keys, quarantine, receipts
+from telemetry.api import audit, device_types, devices, exports, groups, keys, quarantine, receipts
 from telemetry.api.aggregates import AggregatesView
 from telemetry.api.readings import LatestView, ReadingsView
 
@@ -31,6 +31,14 @@ urlpatterns = [
     path("quarantine/<int:id>", quarantine.QuarantineDetail.as_view(), name="quarantined"),
     path("quarantine/<int:id>/replay", quarantine.QuarantineReplay.as_view(), name="quarantine-replay"),
     path("quarantine/<int:id>/discard", quarantine.QuarantineDiscard.as_view(), name="quarantine-discard"),
+    path("saved-queries", exports.SavedQueryList.as_view(), name="saved-queries"),
+    path("saved-queries/<int:id>", exports.SavedQueryDetail.as_view(), name="saved-query"),
+    path("exports", exports.ExportList.as_view(), name="exports"),
+    path("exports/<int:id>", exports.ExportDetail.as_view(), name="export"),
+    path("exports/<int:id>/run", exports.ExportRunNow.as_view(), name="export-run-now"),
+    path("exports/<int:id>/runs", exports.ExportRunList.as_view(), name="export-runs"),
+    path("exports/<int:id>/runs/<int:run>", exports.ExportRunDetail.as_view(), name="export-run"),
+    path("exports/<int:id>/runs/<int:run>/file", exports.ExportRunFile.as_view(), name="export-run-file"),
     path("audit", audit.AuditList.as_view(), name="audit"),
     path("audit/export", audit.AuditExport.as_view(), name="audit-export"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),

@@ -1,5 +1,6 @@
 from telemetry.models.audit import AuditEntry
 from telemetry.models.device import Device, DeviceGroup, DeviceLastSeen, DeviceType, MetricDefinition
+from telemetry.models.export import ExportRun, SavedQuery, ScheduledExport
 from telemetry.models.key import DeviceKey
 from telemetry.models.position import (
     FrontierCheckpoint,
@@ -22,6 +23,7 @@ __all__ = [
     "DeviceLastSeen",
     "DeviceSight",
     "DeviceType",
+    "ExportRun",
     "FrontierCheckpoint",
     "LogLayout",
     "LogSegment",
@@ -33,6 +35,8 @@ __all__ = [
     "RegistryChange",
     "RollupMark",
     "RollupState",
+    "SavedQuery",
+    "ScheduledExport",
     "Series",
     "ShardPosition",
 ]
