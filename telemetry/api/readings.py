@@ -12,20 +12,20 @@ from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from telemetry.api import parameters
+from telemetry.api.guarded import GuardedView
 from telemetry.api.lookups import find
 from telemetry.api.permissions import ModelPermissions
 from telemetry.api.reading_csv import csv_lines
 from telemetry.api.reading_pages import Question, page_of
-from telemetry.intake.times import InvalidTime, parse_time
 from telemetry.models import Device
 from telemetry.query.latest import latest
 from telemetry.query.raw import Order
 from telemetry.query.series import series_of
 from telemetry.query.values import utc_text
 from telemetry.scopes import READ_READINGS, READ_STATS
+from telemetry.sight import visible_devices
 from telemetry.timeseries.engine import EARLIEST, as_timestamp
 
 __all__ = ["LatestView", "ReadingsView"]
@@ -91,7 +91,7 @@ _PARAMETERS = [
 ]
 
 
-class ReadingsView(APIView):
+class ReadingsView(GuardedView):
     """GET /api/v1/readings."""
 
     queryset = Device.objects.all()  # who may see devices may see what they sent
@@ -120,7 +120,7 @@ class ReadingsView(APIView):
         return Response(page_of(question, limit, request.query_params.get("cursor"), request.build_absolute_uri()))
 
 
-class LatestView(APIView):
+class LatestView(GuardedView):
     """GET /api/v1/devices/{name}/latest."""
 
     queryset = Device.objects.all()
@@ -130,7 +130,7 @@ class LatestView(APIView):
     @extend_schema(operation_id="devices_latest", responses=LatestSerializer)
     def get(self, request: Request, name: str) -> Response:
         """The newest value of every metric of a device."""
-        device = find(Device.objects.all(), "device", name=name)
+        device = find(visible_devices(request.user), "device", name=name)
         metrics = {
             reading.metric: {"time": utc_text(reading.time), "value": reading.value} for reading in latest(device.pk)
         }
@@ -144,10 +144,10 @@ def _question(request: Request) -> Question:
         parameters.invalid("device", "Say whose readings: device=pump-7.", "required")
     metric = _name(request, "metric")
     order = cast(Order, parameters.choice(request, "order", ("asc", "desc")) or "asc")
-    start, end = _moment(request, "start"), _moment(request, "end")
+    start, end = parameters.instant(request, "start"), parameters.instant(request, "end")
     if start is not None and end is not None and start > end:
         parameters.invalid("end", "The end must not lie before the start.")
-    device = find(Device.objects.all(), "device", name=name)
+    device = find(visible_devices(request.user), "device", name=name)
     return Question(
         series={series.id: series for series in series_of(device.pk, metric)},
         start=None if start is None else as_timestamp(max(start, EARLIEST)),
@@ -160,29 +160,6 @@ def _name(request: Request, parameter: str) -> str | None:
     value = parameters.text(request, parameter)
     if value is not None and len(value) > _LONGEST_NAME[parameter]:
         parameters.invalid(parameter, f"A name has at most {_LONGEST_NAME[parameter]} characters.", "max_length")
-    return value
-
-
-def _moment(request: Request, parameter: str) -> int | None:
-    """A time parameter as µs since 1970."""
-    value = parameters.text(request, parameter)
-    if value is None:
-        return None
-    try:
-        return parse_time(_number(value))
-    except InvalidTime as error:
-        parameters.invalid(parameter, str(error), "invalid_time")
-
-
-def _number(value: str) -> str | int | float:
-    """Epoch numbers as numbers; and a "+" that was not percent-encoded, which arrives as a space, as a "+" again."""
-    if len(value) > 6 and value[-6] == " " and "T" in value:
-        return f"{value[:-6]}+{value[-5:]}"
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
     return value
 
 

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from telemetry.api import audit, device_types, devices, exports, groups, keys, quarantine, receipts
 from telemetry.api.aggregates import AggregatesView
+from telemetry.api.latest import LatestList
 from telemetry.api.readings import LatestView, ReadingsView
 
 app_name = "api"
@@ -15,6 +16,7 @@ urlpatterns = [
     # POST is taken by telemetry.gateways.http before it comes here.
     path("readings", ReadingsView.as_view(), name="readings"),
     path("aggregates", AggregatesView.as_view(), name="aggregates"),
+    path("latest", LatestList.as_view(), name="latest-list"),
     path("receipts/<str:receipt>", receipts.ReceiptView.as_view(), name="receipt"),
     path("devices", devices.DeviceList.as_view(), name="devices"),
     path("devices/<str:name>", devices.DeviceDetail.as_view(), name="device"),
