@@ -21,7 +21,7 @@ from thresholds.models import Severity
 
 register = template.Library()
 
-_SHAPES = {"info": "○", "warning": "△", "major": "◇", "critical": "◆", "cleared": "✓", "suppressed": "⃠"}
+_SHAPES = {"info": "○", "warning": "△", "major": "◇", "critical": "◆", "cleared": "✓", "suppressed": "⊘"}
 _STATE_SHAPES = {"online": "●", "late": "◐", "silent": "○", "never_seen": "◌", "disabled": "⊘"}
 
 

@@ -61,6 +61,8 @@ document.addEventListener("keydown", (event) => {
     k: () => move(-1),
     "?": help,
   };
+  // A focused link opens itself; where the focus was lost (to a line that went by itself), the current row still is one.
+  if (event.target === document.body && currentRow()) acts.Enter = () => currentRow().querySelector("a")?.click();
   if (acts[event.key]) {
     event.preventDefault();
     acts[event.key]();
