@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -92,12 +93,27 @@ def sparks_of(alerts: Sequence[Alert], now: datetime) -> dict[int, str]:
     means = recent_means([alert.series_id for alert in drawn], now - _HOUR, now, _POINTS)
     return {
         alert.pk: sparkline(
-            list(enumerate(means.get(alert.series_id, ()))),
+            _joined(means.get(alert.series_id, ())),
             [Limit(float(value), severity) for value, severity in lines_of(alert)],
             f"{alert.metric} of the last hour",
         )
         for alert in drawn
     }
+
+
+def _joined(means: Sequence[float | None]) -> list[tuple[float, float | None]]:
+    """(place, mean) of the parts that have one; a gap where nothing came for three times as long as usual."""
+    places = [place for place, mean in enumerate(means) if mean is not None]
+    steps = sorted(later - earlier for earlier, later in pairwise(places))
+    longest = 3 * steps[len(steps) // 2] if steps else 0
+    points: list[tuple[float, float | None]] = []
+    for place in places:
+        if points and place - points[-1][0] > longest:
+            points.append((place - 1, None))
+        points.append((place, means[place]))
+    # The line ends now and began an hour ago, wherever its first and last points are.
+    edges: list[tuple[float, float | None]] = [(0, None), (_POINTS - 1, None)]
+    return [*edges[: places[0] > 0], *points, *edges[1 : 1 + (places[-1] < _POINTS - 1)]] if places else []
 
 
 def version_of(alert: Alert) -> str:
