@@ -48,6 +48,7 @@ export class Chart {
     this.shape = "";
     element.classList.add("chart");
     element.setAttribute("role", "img");
+    element.setAttribute("aria-label", "Chart, not loaded yet");
     this.tip = Object.assign(document.createElement("div"), { className: "chart-tip", hidden: true });
     this.none = Object.assign(document.createElement("div"), { className: "chart-empty", hidden: true });
     element.append(this.tip, this.none);

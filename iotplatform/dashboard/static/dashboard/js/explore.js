@@ -108,9 +108,8 @@ function fillIn(chosen) {
   element("function").value = chosen.fn;
   element("bucket").value = chosen.bucket;
   element("compare").checked = chosen.compare;
-  const link = element("csv");
-  link.classList.toggle("disabled", chosen.series.length === 0);
-  link.href = chosen.series.length ? csvAddress(chosen) : "#";
+  element("take").hidden = chosen.series.length === 0;
+  if (chosen.series.length) element("csv").href = csvAddress(chosen);
 }
 
 /** All series in one file, in the zone that is shown; what fits the screen becomes a bucket of that width. */
@@ -249,12 +248,10 @@ element("share").addEventListener("click", async () => {
   }
 });
 element("png").addEventListener("click", async () => {
-  if (!state().series.length) return toast("Add a series first.");
   const title = state().series.map((one) => `${one.owner} ${one.metric}`).join(", ");
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await chart.png(title)), download: "chart.png" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  return undefined;
 });
 
 const picker = rangePicker(() => show());

@@ -42,7 +42,7 @@ function showKey(device, key) {
   const type = read("types").find((each) => each.name === device.type);
   document.getElementById("key").textContent = key;
   document.getElementById("curl").textContent = curlFor(read("site"), key, type?.example || read("example"));
-  document.getElementById("to-device").href = `/devices/${encodeURIComponent(device.name)}/`;
+  document.getElementById("to-device").href = `/devices/${encodeURIComponent(device.name)}/?range=1h`;
   document.getElementById("send").hidden = false;
   document.getElementById("arrive").hidden = false;
   document.getElementById("send").scrollIntoView({ block: "start" });
