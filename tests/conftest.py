@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -58,7 +57,7 @@ def platform_db(transactional_db: Any, fresh_process: None) -> None:
         for table in ("reading", "rollup_minute", "rollup_hour", "rollup_day", "rollupmark"):
             cursor.execute(f"TRUNCATE telemetry_{table}")
     RollupState.objects.all().delete()
-    RollupState.objects.create(id=1, rolled_upto=datetime(1970, 1, 1, tzinfo=UTC))
+    RollupState.objects.create(id=1)
     LogLayout.objects.get_or_create(id=1, defaults={"shards": settings.PLATFORM.shards})
     ShardPosition.objects.all().delete()
     ShardPosition.objects.bulk_create(ShardPosition(shard=shard) for shard in range(settings.PLATFORM.shards))

@@ -12,7 +12,7 @@ from alerts.about_platform import Trouble, check, left_unjudged, over, report
 from alerts.explain import explain
 from alerts.models import Alert
 from telemetry.database import connect
-from telemetry.models import ShardPosition
+from telemetry.models import RollupState, ShardPosition
 from tests.alerts.changes import timeline
 from tests.alerts.operators import operator, operator_api
 from tests.alerts.test_actions import at_once
@@ -95,3 +95,19 @@ def test_it_stands_in_the_inbox_with_the_others() -> None:
     assert api.post(f"alerts/{alert['id']}/acknowledge").status == 200
     assert over(Trouble.JUDGING_BEHIND, 1)
     assert not over(Trouble.JUDGING_BEHIND, 1)
+
+
+def test_rollups_that_stand_still_are_an_alert_until_they_are_fresh() -> None:
+    now = timezone.now()
+    RollupState.objects.update(rolled_upto=now - timedelta(minutes=2))
+    check()
+    assert not Alert.objects.exists()
+    RollupState.objects.update(rolled_upto=now - timedelta(hours=1))
+    check()
+    check()
+    alert = Alert.objects.get()
+    assert (alert.threshold_name, alert.device_name, alert.state) == ("Rollups are behind", "the platform", "open")
+    RollupState.objects.update(rolled_upto=now - timedelta(minutes=1))
+    check()
+    alert.refresh_from_db()
+    assert alert.state == "cleared"
