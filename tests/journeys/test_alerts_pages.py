@@ -126,6 +126,7 @@ def alert_comes_and_goes(site: Site, page: Page, key: str) -> None:
     page.locator("#note-text").fill("looking at the fan")
     page.get_by_role("dialog").get_by_role("button", name="Comment").click()
     expect(page.get_by_text("1 alert commented on.")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
 
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/alerts/\d+/$"))

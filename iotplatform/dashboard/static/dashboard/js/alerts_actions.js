@@ -26,7 +26,7 @@ export async function act(action, target, said = {}) {
     toast(error.message);
     return false;
   } finally {
-    await refresh();
+    refresh(); // nobody waits for the picture: a dialog closes at once
   }
 }
 
@@ -141,7 +141,7 @@ function askSilence(target) {
     for (const body of bodies) made.push(await post("/api/v1/silences", body));
     const end = new Date(bodies[0].ends_at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
     toast(`Silenced until ${end}.`, { label: "Undo", run: () => unsilence(made) }, 12);
-    await refresh();
+    refresh();
   });
 }
 
