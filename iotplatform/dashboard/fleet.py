@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.cache import cache
 from django.utils import timezone
 
+from iotplatform.dashboard.kept import kept
 from telemetry.device_state import DeviceState, counts_by_state
 from telemetry.sight import sees_everything, visible_devices
 
@@ -19,8 +19,7 @@ _KEPT_SECONDS = 2
 def fleet_counts(user: Any) -> dict[str, int]:
     """By state, and "all": what this person sees."""
     whose = "all" if sees_everything(user) else user.pk
-    counts: dict[str, int] = cache.get_or_set(f"dashboard:fleet:{whose}", lambda: _counted(user), _KEPT_SECONDS)
-    return counts
+    return kept(f"fleet:{whose}", _KEPT_SECONDS, lambda: _counted(user))
 
 
 def _counted(user: Any) -> dict[str, int]:

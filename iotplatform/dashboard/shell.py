@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.core.cache import cache
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
@@ -12,6 +11,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from alerts.models import Alert
+from iotplatform.dashboard.kept import kept
 from iotplatform.dashboard.page import answer, page
 from telemetry.sight import sees_everything, visible_devices
 from thresholds.models import Severity
@@ -51,8 +51,7 @@ def open_alerts(user: Any) -> dict[str, int]:
         return {}
     if not sees_everything(user):
         return _counted(Alert.objects.filter(device_id__in=visible_devices(user).values("pk")))
-    counts: dict[str, int] = cache.get_or_set("dashboard:open-alerts", lambda: _counted(Alert.objects), _KEPT_SECONDS)
-    return counts
+    return kept("open-alerts", _KEPT_SECONDS, lambda: _counted(Alert.objects))
 
 
 def _counted(alerts: Any) -> dict[str, int]:

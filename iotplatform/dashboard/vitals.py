@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import redis
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count
 from django.utils.safestring import SafeString
 
 from iotplatform.dashboard import history
+from iotplatform.dashboard.kept import kept
 from iotplatform.dashboard.sparkline import hour_plot
 from telemetry.models import QuarantinedReading
 from telemetry.rollups.freshness import BEHIND_SECONDS, freshness
@@ -95,8 +95,7 @@ class Vitals:
 
 
 def vitals() -> Vitals:
-    kept: dict[str, Any] = cache.get_or_set("dashboard:vitals", lambda: asdict(_asked()), _KEPT_SECONDS)
-    return Vitals(**kept)
+    return Vitals(**kept("vitals", _KEPT_SECONDS, lambda: asdict(_asked())))
 
 
 def _asked() -> Vitals:
@@ -136,8 +135,7 @@ class Refused:
 def refused_by_reason(user: Any) -> Refused:
     """Of the devices that this person sees; whoever sees all sees those of unknown devices too."""
     whose = "all" if sees_everything(user) else user.pk
-    rows = cache.get_or_set(f"dashboard:refused:{whose}", lambda: _refused(user), _REFUSED_SECONDS)
-    return Refused([(code, count) for code, count in rows])
+    return Refused(kept(f"refused:{whose}", _REFUSED_SECONDS, lambda: _refused(user)))
 
 
 def _refused(user: Any) -> list[tuple[str, int]]:

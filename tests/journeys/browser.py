@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from iotplatform.env import BASE_DIR
@@ -34,11 +35,14 @@ _WIDTHS = {1280: 900, 360: 740}
 
 
 def chromium() -> str:
-    """Where the machine's Chromium is. Raises RuntimeError that says how to get one."""
+    """Where the machine's Chromium is. Where there is none: in CI a RuntimeError, elsewhere the test is left out."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-    if not found:
-        raise RuntimeError("These tests need Chromium: install it (apt install chromium), or name it with CHROMIUM=.")
-    return found
+    if found:
+        return found
+    missing = "These tests need Chromium: install it (apt-get install chromium), or name it with CHROMIUM=."
+    if os.environ.get("CI") == "true":
+        raise RuntimeError(missing)
+    pytest.skip(missing)
 
 
 class Site:
@@ -83,13 +87,14 @@ class Site:
 @contextmanager
 def open_site(**settings: str) -> Iterator[Site]:
     """A platform of its own with the user `admin` / PASSWORD, and a headless Chromium."""
+    program = chromium()
     frontend.ensure()
     with (
         tempfile.TemporaryDirectory(prefix="iot-pages-", dir="/tmp") as folder,
         _platform(Path(folder) / "run", settings) as platform,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         site = Site(platform, browser)
         try:
             yield site
