@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev run test test-slow lint soak bench clean
+.PHONY: help setup setup-dev browser run test test-slow lint soak bench clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
@@ -38,10 +38,23 @@ lint: setup-dev
 	@# Django's plugin loads the settings, which want to know servers; none is spoken to.
 	DATABASE_URL=postgresql://lint@/lint REDIS_URL=redis://lint RUN_DIR=$$(mktemp -d) $(BIN)/mypy .
 
-test: lint
+# Pages are tested in a real browser: where there is none, root installs it, and anybody else is told (tests say so too).
+browser:
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		command -v "$$name" >/dev/null && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Chromium for the tests of pages"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; \
+	else \
+		echo "no Chromium here: the tests of pages are left out (apt-get install chromium)"; \
+	fi
+
+test: lint browser
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: setup-dev
+test-slow: setup-dev browser
 	$(BIN)/python -m pytest -m slow
 
 soak: setup-dev
