@@ -80,7 +80,7 @@ class BundledThresholdSerializer(ThresholdSerializer):
         read_only_fields: list[str] = []
 
     # What the base declares beside its fields is not part of a file.
-    unit = sentence = late_breaches = None
+    unit = sentence = late_breaches = None  # type: ignore[assignment]
 
 
 class BundleSerializer(serializers.Serializer[Any]):
