@@ -266,7 +266,7 @@ def _touched(alert: Alert, user: Any) -> str | None:
     """What somebody else has done with it since it was acknowledged; None where nobody has."""
     since = AlertEvent.objects.filter(alert=alert, at__gte=alert.acknowledged_at).exclude(who=None).exclude(who=user)
     event = since.select_related("who").last()
-    if event is None:
+    if event is None or event.who is None:
         return None
     did = "commented on" if event.kind == _Kind.COMMENTED else event.kind
     return f"{event.who.get_username()} {did} it at {_at(event.at)}, and may count on you: tell them."

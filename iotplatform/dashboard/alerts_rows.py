@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote
+
+from django.urls import reverse
 
 from alerts.models import Alert
 from alerts.wording import amount, limit, roughly, span
@@ -54,7 +55,7 @@ def row_of(alert: Alert, user: Any) -> Row:
         worst="" if alert.extreme is None else _words(alert, alert.extreme),
         lasted="" if alert.ended_at is None else span(alert.opened_at, alert.ended_at),
         drawn=alert.device_id > 0,
-        device_url=f"/devices/{quote(alert.device_name, safe='')}/",
+        device_url=reverse("dashboard:device", args=[alert.device_name]) if alert.device_id > 0 else "",
         live=alert.state in Alert.LIVE,
         mine=alert.acknowledged_by_id == user.pk,
         version=version_of(alert),

@@ -89,7 +89,7 @@ class ThresholdList:
     def query(self) -> str:
         """The query of the page without the number of the page."""
         kept = QueryDict(mutable=True)
-        kept.update({name: value for name, value in self.asked.items() if name != "page" and value})
+        kept.update({name: str(value) for name, value in self.asked.items() if name != "page" and value})
         return kept.urlencode()
 
     def rows(self) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -24,7 +25,7 @@ def recent_means(
     if not series_ids:
         return {}
     width = (end - start).total_seconds() / parts
-    wanted = {"series": sorted(set(series_ids)), "start": start, "end": end, "width": width, "parts": parts}
+    wanted: dict[str, Any] = {"series": sorted(set(series_ids)), "start": start, "end": end, "width": width, "parts": parts}
     found: dict[int, list[float | None]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_MEANS, wanted)
