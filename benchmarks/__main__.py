@@ -17,21 +17,22 @@ import psycopg
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.bench import Bench, say
+from benchmarks.bench import STORED_ROWS, Bench, say
 from benchmarks.load import wrk
 from benchmarks.load.result import LostReading
 from benchmarks.machine.description import describe
 from benchmarks.machine.ground import Ground
 from benchmarks.machine.platform import Platform
 from benchmarks.machine.store import Store
-from benchmarks.measures import m1, naive, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, r0, storm
+from benchmarks.measures import m1, naive, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, q1, q2, q3, r0, s1, storm
 from iotplatform.env import config
 from iotplatform.launcher.errors import LaunchError
 
 MEASURES: dict[str, ModuleType] = {
-    # M1 before what fills the processes with a hundred thousand thresholds or devices: its peak is that of P1.
+    # M1 before what fills the processes with a hundred thousand thresholds or devices: its peak is that of P1. The queries
+    # last: what they ask about stays until the end.
     module.ID: module
-    for module in (r0, p1, p1c, m1, p2, p3, p4, p4e, p5, p6, p7, storm, naive)
+    for module in (r0, p1, p1c, m1, p2, p3, p4, p4e, p5, p6, p7, storm, naive, q1, q2, q3, s1)
 }
 
 _NO_WRK = (
@@ -43,7 +44,11 @@ _NO_WRK = (
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", default="", metavar="P1,P2", help=f"some of {', '.join(MEASURES)}")
-    chosen = [name.strip() for name in parser.parse_args(arguments).only.split(",") if name.strip()] or list(MEASURES)
+    parser.add_argument(
+        "--stored-rows", type=int, default=STORED_ROWS, help="readings in the store that Q1 to S1 ask about"
+    )
+    options = parser.parse_args(arguments)
+    chosen = [name.strip() for name in options.only.split(",") if name.strip()] or list(MEASURES)
     if unknown := [name for name in chosen if name not in MEASURES]:
         parser.error(f"there is no measurement {', '.join(unknown)}; there are {', '.join(MEASURES)}")
     signal.signal(signal.SIGTERM, _stop)
@@ -51,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not wrk.is_installed():
         say(_NO_WRK)
     try:
-        results, engine = _run([MEASURES[name] for name in chosen])
+        results, engine = _run([MEASURES[name] for name in chosen], options.stored_rows)
     except (LaunchError, RuntimeError, psycopg.Error) as error:
         sys.exit(f"the benchmark could not start: {error}")
     report.write(config.run_dir / "bench.json", results, machine, engine)
@@ -59,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(result.value is not None for result in results) else 1
 
 
-def _run(measures: list[ModuleType]) -> tuple[list[report.Result], str]:
+def _run(measures: list[ModuleType], stored_rows: int) -> tuple[list[report.Result], str]:
     say("starting servers and the platform")
     results = []
     with Ground(config.database_url) as ground, Platform(ground) as platform, Store(ground.database) as store:
-        bench = Bench(ground, platform, store)
+        bench = Bench(ground, platform, store, stored_rows)
         for measure in measures:
             began = time.monotonic()
             say(f"{measure.ID}: {measure.WHAT}")

@@ -15,6 +15,7 @@ from benchmarks.load.requests import Load
 from benchmarks.load.result import LostReading, Sent
 from benchmarks.machine import memory
 from benchmarks.machine.ground import Ground
+from benchmarks.machine.history import History, build
 from benchmarks.machine.platform import Access, Platform
 from benchmarks.machine.store import Store
 from benchmarks.r0 import Yardstick
@@ -26,6 +27,9 @@ CONNECTIONS = 10
 
 #: Readings of one timed run.
 READINGS = 1_000_000
+
+#: Readings in the store that queries are asked about.
+STORED_ROWS = 50_000_000
 
 _DEVICE_KEYS = 1_000
 _AWAKENINGS = 5
@@ -48,7 +52,8 @@ class Way:
 class Bench:
     """One run's means. The platform is provisioned with FLEET, and every series of it has been sent once."""
 
-    def __init__(self, ground: Ground, platform: Platform, store: Store) -> None:
+    def __init__(self, ground: Ground, platform: Platform, store: Store, stored_rows: int = STORED_ROWS) -> None:
+        self.stored_rows = stored_rows
         self.ground = ground
         self.platform = platform
         self.store = store
@@ -78,6 +83,14 @@ class Bench:
     def best_rate(self) -> float:
         """Readings per second of the headline load, for the measurements that run at a part of it."""
         return statistics.median(self.empty_way(self.load(bodies.one_metric)).rate for _ in range(ROUNDS))
+
+    @cached_property
+    def history(self) -> History:
+        """The full store that queries are asked about; made once, as nothing may empty it afterwards."""
+        rate = self.best_rate  # is measured on an empty table
+        say(f"  storing and rolling up {self.stored_rows:,} readings (writing at {rate:,.0f}/s elsewhere)")
+        start = self.clock.take(0)
+        return build(self.ground, self.platform, self.store, start - start % 3_600_000, self.stored_rows)
 
     # --- loads ---------------------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ _ROW = np.dtype(
 _EPOCH_2000_US = 946_684_800_000_000
 
 
-def statements(series: NDArray[np.int32], start_ms: int, rows: int) -> Iterator[bytes]:
-    """COPY bodies of STATEMENT_ROWS rows: every series once at `start_ms`, then once STEP_MS later, and so on.
+def statements(series: NDArray[np.int32], start_ms: int, rows: int, step_ms: int = STEP_MS) -> Iterator[bytes]:
+    """COPY bodies of STATEMENT_ROWS rows: every series once at `start_ms`, then once `step_ms` later, and so on.
 
     That is the order in which the platform is sent its readings, too.
     """
@@ -41,7 +41,7 @@ def statements(series: NDArray[np.int32], start_ms: int, rows: int) -> Iterator[
         batch["fields"] = 3
         batch["time_length"] = batch["value_length"] = 8
         batch["series_length"] = 4
-        batch["time"] = (start_ms + number // series.size * STEP_MS) * 1000 - _EPOCH_2000_US
+        batch["time"] = (start_ms + number // series.size * step_ms) * 1000 - _EPOCH_2000_US
         batch["series"] = series[number % series.size]
         batch["value"] = random.normal(20.0, 5.0, number.size).round(2)
         yield _HEADER + batch.tobytes() + _TRAILER

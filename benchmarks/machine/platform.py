@@ -55,6 +55,10 @@ class Platform:
         argv = (sys.executable, "-m", "benchmarks.machine.provision", prefix, str(devices), str(device_keys))
         return Access(**json.loads(self._group.run(Command("provision", argv)).splitlines()[-1]))
 
+    def run(self, command: Command) -> str:
+        """Run a command in the platform's environment to its end; what it printed."""
+        return self._group.run(command)
+
     def stop_drains(self) -> None:
         """End the drain workers, so that the log fills."""
         self._group.stop([command.name for command in processes.drain_workers(self._config)])

@@ -1,0 +1,121 @@
+"""What the measurements of queries ask about: a store that is full, with its rollups made.
+
+Half of the rows are a year of few devices that speak often, the other half a day and a half of a thousand devices, which
+are one group. Besides, every series of the headline fleet has one reading, so that each of them has a latest value. The
+rows go past the platform straight into its table, with the marks that a drain would leave; its own command rolls them up.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from benchmarks import rows
+from benchmarks.fleet import FLEET, METRICS, Fleet
+from benchmarks.load.result import LostReading
+from benchmarks.machine.ground import Ground
+from benchmarks.machine.platform import Platform
+from benchmarks.machine.store import Store
+from iotplatform.env import BASE_DIR
+from iotplatform.launcher.command import Command
+from telemetry.rollups.again import mark_range
+from telemetry.rollups.levels import LEVELS
+from telemetry.timeseries.coverage import Coverage
+from telemetry.timeseries.engine import engine_in_use
+
+__all__ = ["CROWD", "CROWD_GROUP", "METRIC", "YEARS", "History", "build"]
+
+METRIC = METRICS[0]
+YEARS = Fleet("year", devices=20, metrics=1)
+CROWD = Fleet("crowd", devices=1_000, metrics=1)
+CROWD_GROUP = "crowd"
+YEAR_DAYS, CROWD_DAYS = 400, 1.65
+_DAY_MS = 86_400_000
+_ROWS_AT_ONCE = 2_000_000
+
+_SERIES = """
+INSERT INTO telemetry_series (device_id, metric) SELECT id, %s FROM telemetry_device WHERE name LIKE %s
+ON CONFLICT DO NOTHING
+"""
+_GROUP = """
+WITH made AS (INSERT INTO telemetry_devicegroup (name, path) VALUES (%(path)s, %(path)s) RETURNING id)
+UPDATE telemetry_device SET group_id = made.id FROM made WHERE telemetry_device.name LIKE %(prefix)s
+"""
+_IDS = """
+SELECT s.id FROM telemetry_series s JOIN telemetry_device d ON d.id = s.device_id WHERE d.name LIKE %s ORDER BY s.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is stored: `rows` readings, all before `end` (ms since 1970)."""
+
+    rows: int
+    end: int
+
+
+def build(ground: Ground, platform: Platform, store: Store, end: int, wanted: int) -> History:
+    """Throw away what is stored and store about `wanted` readings before `end` instead. Raises LostReading unless the table
+    has exactly what was written."""
+    connection = store.connection
+    tables = ", ".join(["telemetry_reading", "telemetry_rollupmark", *(level.table for level in LEVELS)])
+    connection.execute(f"TRUNCATE {tables}")
+    for fleet in (YEARS, CROWD):
+        platform.provision(fleet.prefix, fleet.devices)
+        connection.execute(_SERIES, [METRIC, f"{fleet.prefix}-%"])
+    connection.execute(_GROUP, {"path": CROWD_GROUP, "prefix": f"{CROWD.prefix}-%"})
+    written = 0
+    for fleet, days, share in ((YEARS, YEAR_DAYS, 0.5), (CROWD, CROWD_DAYS, 0.5), (FLEET, 0.0, 0.0)):
+        series = np.array(connection.execute(_IDS, [f"{fleet.prefix}-%"]).fetchall(), np.int32).ravel()
+        steps = max(1, round(wanted * share / len(series)))
+        step_ms = max(1, round(days * _DAY_MS / steps))
+        written += _fill(ground, store, series, end - steps * step_ms, steps, step_ms)
+    store.settle()
+    store.must_have(written)
+    connection.execute("ANALYZE")
+    every = [row[0] for row in connection.execute("SELECT id FROM telemetry_series ORDER BY id")]
+    mark_range(connection, every, 0, end * 1000)
+    argv = (sys.executable, str(BASE_DIR / "manage.py"), "refresh_rollups")
+    platform.run(Command("refresh_rollups", argv))
+    connection.execute("VACUUM ANALYZE")
+    store.settle()
+    rolled = connection.execute("SELECT sum(count) FROM telemetry_rollup_hour").fetchone()
+    if rolled is None or rolled[0] != written:
+        raise LostReading(f"{written} readings are stored, the hours tell of {rolled}")
+    return History(written, end)
+
+
+def _fill(ground: Ground, store: Store, series: NDArray[np.int32], start: int, steps: int, step_ms: int) -> int:
+    """One reading of each series every `step_ms`; over two connections, as R0 does."""
+    with store.connection.cursor() as cursor:
+        days = ground.config.partition_days
+        times = np.arange(start, start + steps * step_ms + _DAY_MS, _DAY_MS, np.int64) * 1000
+        Coverage(engine_in_use(cursor), days).ensure(cursor, times)
+    halves = np.array_split(series, 2)
+    errors: list[BaseException] = []
+
+    def write(half: NDArray[np.int32]) -> None:
+        try:
+            with psycopg.connect(ground.database.url, autocommit=True) as connection:
+                rows.copy_all(connection, "telemetry_reading", _bodies(half, start, steps, step_ms))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(half,)) for half in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return steps * len(series)
+
+
+def _bodies(series: NDArray[np.int32], start: int, steps: int, step_ms: int) -> Iterator[bytes]:
+    return rows.statements(series, start, steps * len(series), step_ms)
