@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from iotplatform.dashboard import alerts_urls, device, devices, explore, login, overview, shell, thresholds_urls
+from iotplatform.dashboard import (
+    alerts_urls,
+    device,
+    devices,
+    explore,
+    exports_urls,
+    login,
+    overview,
+    shell,
+    thresholds_urls,
+)
 
 app_name = "dashboard"
 
@@ -21,4 +31,5 @@ urlpatterns = [
     path("live/nav", shell.nav, name="nav"),
     *alerts_urls.urlpatterns,
     *thresholds_urls.urlpatterns,
+    *exports_urls.urlpatterns,
 ]
