@@ -12,7 +12,6 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from telemetry.api import parameters
-from telemetry.models import Device
 from telemetry.query.buckets import Bucket, InvalidBucket, parse_bucket, zone_named
 from telemetry.query.lines import device_lines, group_devices, group_lines
 from telemetry.query.question import FILLS, FUNCTIONS, Line, Question
@@ -160,20 +159,23 @@ def _lines(request: Request, together: bool) -> list[Line]:
         parameters.invalid("metric", "Say which metric of the group: metric=temperature.", "required")
     if groups and not (together or per_device):
         parameters.invalid("per", "Readings of a group are given device by device: say per=device.", "required")
-    lines = device_lines(_devices(request, devices), metrics) if devices else []
+    lines = _lines_of_devices(request, devices, metrics) if devices else []
     for path in groups:
         group = _one(visible_groups(request.user).filter(path=path), "group", path)
         lines += device_lines(group_devices(group), metrics) if per_device else group_lines(group, metrics)
     return list(dict.fromkeys(lines))
 
 
-def _devices(request: Request, names: list[str]) -> QuerySet[Device]:
-    found = visible_devices(request.user).filter(name__in=names)
-    known = set(found.values_list("name", flat=True))
+def _lines_of_devices(request: Request, names: list[str], metrics: list[str]) -> list[Line]:
+    devices = visible_devices(request.user).filter(name__in=names)
+    lines = device_lines(devices, metrics)
+    silent = set(names).difference(line.device for line in lines if line.device is not None)
+    # Those that never sent it have no line, and must be told from those that do not exist.
+    known = set(devices.values_list("name", flat=True)) if silent else set()
     for name in names:
-        if name not in known:
+        if name in silent and name not in known:
             raise NotFound(f"There is no device {name!r}.")
-    return found
+    return lines
 
 
 def _one(queryset: QuerySet[Any], kind: str, name: str) -> Any:

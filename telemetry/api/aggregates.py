@@ -23,7 +23,7 @@ from telemetry.query.aggregates import aggregate_in, chart_in, must_fit
 from telemetry.query.answer_cache import answers, key_of
 from telemetry.query.breaker import breaker
 from telemetry.query.compare import earlier
-from telemetry.query.freshness import stamp_of
+from telemetry.query.freshness import Freshness, freshness_of
 from telemetry.query.question import Answer, Limits, RawAnswer, TooMuch
 from telemetry.query.snapshot import Cursor, snapshot
 
@@ -73,7 +73,8 @@ def _body_of(asked: Asked, known: str) -> tuple[bytes | None, str]:
     limits = _limits(asked)
     must_fit(asked.question, limits)
     with snapshot(limits.seconds) as cursor:
-        stamp = _stamp(cursor, asked)
+        fresh = freshness_of(cursor, asked.question)
+        stamp = _stamp(cursor, asked, fresh)
         key = key_of("aggregates", asked, stamp)
         tag = _tag(key)
         if stamp is not None:
@@ -81,7 +82,7 @@ def _body_of(asked: Asked, known: str) -> tuple[bytes | None, str]:
                 return None, tag
             if (kept := answers.get(key)) is not None:
                 return kept.body, tag
-        answer, before = _computed_in(cursor, asked, limits)
+        answer, before = _computed_in(cursor, asked, limits, fresh)
     body = json_of(answer, before, asked.columns)
     if stamp is not None:
         answers.put(key, body, settings.PLATFORM.query_cache_seconds)
@@ -90,15 +91,14 @@ def _body_of(asked: Asked, known: str) -> tuple[bytes | None, str]:
     return (None if _matches(known, tag) else body), tag
 
 
-def _stamp(cursor: Cursor, asked: Asked) -> tuple[int, ...] | None:
+def _stamp(cursor: Cursor, asked: Asked, fresh: Freshness) -> tuple[int | None, ...] | None:
     """What an answer that may be kept is true for: the stamps of its period, and of the one it is compared with."""
-    periods = [asked.question]
-    if asked.compare is not None and asked.question.bucket is not None:
-        periods.append(earlier(asked.question, asked.compare))
-    elif asked.compare is not None:
+    if fresh.stamp is None or asked.compare is None:
+        return None if fresh.stamp is None else (fresh.stamp,)
+    if asked.question.bucket is None:
         return None
-    stamps = [stamp_of(cursor, period) for period in periods]
-    return None if None in stamps else tuple(stamps)  # type: ignore[arg-type]
+    before = freshness_of(cursor, earlier(asked.question, asked.compare)).stamp
+    return None if before is None else (fresh.stamp, before)
 
 
 def _computed(asked: Asked) -> tuple[Answer | RawAnswer, Answer | None]:
@@ -107,12 +107,15 @@ def _computed(asked: Asked) -> tuple[Answer | RawAnswer, Answer | None]:
         return _computed_in(cursor, asked, limits)
 
 
-def _computed_in(cursor: Cursor, asked: Asked, limits: Limits) -> tuple[Answer | RawAnswer, Answer | None]:
+def _computed_in(
+    cursor: Cursor, asked: Asked, limits: Limits, fresh: Freshness | None = None
+) -> tuple[Answer | RawAnswer, Answer | None]:
     """The answer, and that about the period it is compared with."""
     if asked.chart_points:
-        answer = chart_in(cursor, asked.question, asked.chart_points, limits, buckets=asked.compare is not None)
+        compared = asked.compare is not None
+        answer = chart_in(cursor, asked.question, asked.chart_points, limits, fresh, buckets=compared)
     else:
-        answer = aggregate_in(cursor, asked.question, limits)
+        answer = aggregate_in(cursor, asked.question, limits, fresh)
     if asked.compare is None or isinstance(answer, RawAnswer):
         return answer, None
     before = aggregate_in(cursor, earlier(answer.question, asked.compare), limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from telemetry.query import fetch, merge
 from telemetry.query.buckets import Bucket, bucket_for, edges
 from telemetry.query.downsample import thinned
-from telemetry.query.fetch import TooManyRows, Windows
+from telemetry.query.fetch import Part, TooManyRows, Windows
+from telemetry.query.freshness import Freshness, freshness_of
 from telemetry.query.question import PERCENTILES, Answer, Limits, Points, Question, RawAnswer, TooMuch
 from telemetry.query.refusal import too_many_points, too_many_rows
 from telemetry.query.snapshot import Cursor, snapshot
 from telemetry.query.sources import Mode, Sources, choose
 from telemetry.rollups.levels import LEVELS, Level
-from telemetry.rollups.marks import marked, rolled_upto
+from telemetry.rollups.marks import marked
 from telemetry.rollups.pieces import Pieces
 
 __all__ = ["aggregate", "aggregate_in", "chart_in", "must_fit"]
@@ -31,6 +33,10 @@ _MOST_WINDOWS = 200_000
 _DOUBT = 4
 #: Below so many seconds of readings (all series together) it is not even asked.
 _LITTLE_SECONDS = 1_000_000
+#: Groups of windows that lie further apart than that (µs) are asked for one by one, up to so many.
+_LONG_GAP, _MOST_GROUPS = 3 * 86_400_000_000, 8
+#: Over longer ranges (µs) than that it is guessed from the days first, whether readings are few.
+_LONG = 2 * 86_400_000_000
 #: More lines than this are never shown reading by reading, unless asked for.
 _CHART_LINES = 20
 
@@ -41,11 +47,13 @@ def aggregate(question: Question, limits: Limits) -> Answer | RawAnswer:
         return aggregate_in(cursor, question, limits)
 
 
-def aggregate_in(cursor: Cursor, question: Question, limits: Limits) -> Answer | RawAnswer:
-    """The same over the cursor of a snapshot."""
+def aggregate_in(
+    cursor: Cursor, question: Question, limits: Limits, fresh: Freshness | None = None
+) -> Answer | RawAnswer:
+    """The same over the cursor of a snapshot; `fresh` is what is known there of the rollups in the question's range."""
     if question.bucket is None:
         return _readings(cursor, question, limits)
-    return _buckets(cursor, question, question.bucket, limits)
+    return _buckets(cursor, question, question.bucket, limits, fresh or freshness_of(cursor, question))
 
 
 def must_fit(question: Question, limits: Limits) -> None:
@@ -57,30 +65,47 @@ def must_fit(question: Question, limits: Limits) -> None:
 
 
 def chart_in(
-    cursor: Cursor, question: Question, points: int, limits: Limits, buckets: bool = False
+    cursor: Cursor,
+    question: Question,
+    points: int,
+    limits: Limits,
+    fresh: Freshness | None = None,
+    *,
+    buckets: bool = False,
 ) -> Answer | RawAnswer:
     """As `aggregate_in`, with the finest form that has at most so many points a line: the readings themselves where they
     are few enough (unless `buckets` are wanted), else the narrowest bucket of the ladder."""
-    if not buckets and len(question.lines) <= _CHART_LINES and all(len(line.series) == 1 for line in question.lines):
-        few = replace(limits, rows=points * len(question.lines), points=points * len(question.lines))
-        try:
-            found = _readings(cursor, replace(question, bucket=None, points=None), few)
-        except TooMuch:
-            found = None
-        if found is not None and all(len(each.times) <= points for each in found.points):
-            return found
+    if not buckets and (few := _few_readings(cursor, question, points, limits)) is not None:
+        return few
     bucket = bucket_for(question.start, question.end, points)
-    return _buckets(cursor, replace(question, bucket=bucket), bucket, limits)
+    return aggregate_in(cursor, replace(question, bucket=bucket), limits, fresh)
+
+
+def _few_readings(cursor: Cursor, question: Question, points: int, limits: Limits) -> RawAnswer | None:
+    """The readings, where no line has more than so many."""
+    lines = question.lines
+    if len(lines) > _CHART_LINES or any(len(line.series) > 1 for line in lines):
+        return None
+    most = points * len(lines)
+    if question.end - question.start > _LONG and lines:
+        series = np.array([line.series[0] for line in lines], np.int32)
+        if fetch.rolled_days_hold(cursor, series, question.start, question.end) > most:
+            return None
+    try:
+        found = _readings(cursor, replace(question, bucket=None, points=None), replace(limits, rows=most, points=most))
+    except TooMuch:
+        return None
+    return found if all(len(each.times) <= points for each in found.points) else None
 
 
 # --- buckets -----------------------------------------------------------------------------------------------------
 
 
-def _buckets(cursor: Cursor, question: Question, bucket: Bucket, limits: Limits) -> Answer:
+def _buckets(cursor: Cursor, question: Question, bucket: Bucket, limits: Limits, fresh: Freshness) -> Answer:
     must_fit(question, limits)
     borders = edges(bucket, question.start, question.end, question.zone)
     grid, series = _grid(question, np.clip(borders, question.start, question.end))
-    sources = _sources(cursor, question, series, grid.edges)
+    sources = _sources(cursor, question, series, grid.edges, fresh)
     _refuse_early(cursor, sources, question, limits)
     try:
         if _ADDED_UP.issuperset(question.functions):
@@ -99,16 +124,16 @@ def _grid(question: Question, borders: NDArray[np.int64]) -> tuple[merge.Grid, N
     return merge.Grid(len(question.lines), borders, line_of.astype(np.int32)), series
 
 
-def _sources(cursor: Cursor, question: Question, series: NDArray[np.int32], borders: NDArray[np.int64]) -> Sources:
+def _sources(
+    cursor: Cursor, question: Question, series: NDArray[np.int32], borders: NDArray[np.int64], fresh: Freshness
+) -> Sources:
     ids = np.unique(series)
     known = ids.tolist()
-    return choose(
-        ids,
-        borders,
-        rolled_upto(cursor),
-        lambda level, low, high: marked(cursor, level, known, low, high),
-        _mode(question),
-    )
+
+    def marks(level: Level, low: int, high: int) -> list[tuple[int, int, int]]:
+        return marked(cursor, level, known, low, high) if fresh.marked else []
+
+    return choose(ids, borders, fresh.upto, marks, _mode(question))
 
 
 def _mode(question: Question) -> Mode:
@@ -134,40 +159,54 @@ def _from_sums(
     cursor: Cursor, question: Question, sources: Sources, grid: merge.Grid, series: NDArray[np.int32], limits: Limits
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
     columns = [name for name in ("min", "max") if name in question.functions]
-    parts, left = [], limits.rows
-    for level, pieces in _parts(sources):
-        windows = _windows(pieces, series, grid.line_of)
-        parts.append(fetch.added_up(cursor, level, windows, grid.edges, columns, left))
-        left -= int(parts[-1]["rows"].sum())
-    return merge.from_sums(parts, grid, question.functions)
+    parts = _parts(sources, series, grid.line_of)
+    rows = fetch.added_up(cursor, parts, grid.edges, columns, limits.rows) if parts else _NO_SUMS
+    return merge.from_sums(rows, grid, question.functions)
 
 
 def _from_rows(
     cursor: Cursor, question: Question, sources: Sources, grid: merge.Grid, series: NDArray[np.int32], limits: Limits
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
     columns = merge.columns_needed(question.functions)
-    percentiles = [name for name in PERCENTILES if name in question.functions]
-    if percentiles and "mean" not in columns:
-        columns.append("mean")
-    places = np.arange(len(series), dtype=np.int32)
-    parts, left = [], limits.rows
-    for level, pieces in _parts(sources):
-        windows = _windows(pieces, series, places)
-        ready = percentiles if level else []
-        parts.append(fetch.rows_of(cursor, level, windows, [*columns, *ready], left))
-        left -= len(parts[-1])
+    parts = _parts(sources, series, np.arange(len(series), dtype=np.int32))
+    if not parts:
+        return merge.from_rows(_no_rows(columns), grid, question.functions, {})
+    rows = fetch.rows_of(cursor, parts, columns, limits.rows)
     before = {}
-    if "increase" in columns and len(series):
+    if "increase" in columns:
         known = fetch.last_before(cursor, np.unique(series), int(grid.edges[0]))
         before = {place: known[each] for place, each in enumerate(series.tolist()) if each in known}
-    return merge.from_rows(parts, grid, question.functions, before)
+    return merge.from_rows(rows, grid, question.functions, before)
 
 
-def _parts(sources: Sources) -> list[tuple[Level | None, Pieces]]:
-    found: list[tuple[Level | None, Pieces]] = [
-        (level, sources.levels[level]) for level in LEVELS if level in sources.levels
+def _no_rows(columns: list[str]) -> NDArray[Any]:
+    return np.empty(0, [("tag", "=i4"), ("time", "=i8"), *((name, "=f8") for name in columns)])
+
+
+_NO_SUMS = np.empty(
+    0, [("tag", "=i4"), ("bucket", "=i4"), *((name, "=f8") for name in ("count", "mean", "min", "max"))]
+)
+
+
+def _parts(sources: Sources, series: NDArray[np.int32], tags: NDArray[np.int32]) -> list[Part]:
+    """What is read: of each level what lies together in time, so that the planner is told of few partitions."""
+    everything: list[tuple[Level | None, Pieces]] = [
+        *((level, sources.levels[level]) for level in LEVELS if level in sources.levels),
+        (None, sources.raw),
     ]
-    return [*found, (None, sources.raw)] if len(sources.raw) else found
+    return [
+        (level, _windows(part, series, tags)) for level, pieces in everything for part in _apart(pieces) if len(part)
+    ]
+
+
+def _apart(pieces: Pieces) -> list[Pieces]:
+    """Pieces in groups with long gaps between them; usually the beginning and the end of a range."""
+    order = np.argsort(pieces.low, kind="stable")
+    gaps = pieces.low[order][1:] - np.maximum.accumulate(pieces.high[order])[:-1]
+    cuts = np.flatnonzero(gaps > _LONG_GAP) + 1
+    if not 0 < len(cuts) < _MOST_GROUPS:
+        return [pieces]
+    return [Pieces(pieces.series[rows], pieces.low[rows], pieces.high[rows]) for rows in np.split(order, cuts)]
 
 
 def _windows(pieces: Pieces, series: NDArray[np.int32], tags: NDArray[np.int32]) -> Windows:
@@ -191,7 +230,7 @@ def _readings(cursor: Cursor, question: Question, limits: Limits) -> RawAnswer:
     span = [np.full(len(series), time, np.int64) for time in (question.start, question.end)]
     limit = limits.rows if question.points else min(limits.rows, limits.points)
     try:
-        rows = fetch.rows_of(cursor, None, Windows(grid.line_of, series, *span), ["mean"], limit)
+        rows = fetch.rows_of(cursor, [(None, Windows(grid.line_of, series, *span))], ["mean"], limit)
     except TooManyRows:
         raise too_many_rows(question, len(series), replace(limits, rows=limit)) from None
     rows = rows[np.lexsort((rows["time"], rows["tag"]))]

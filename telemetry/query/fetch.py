@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 from telemetry.binary_arrays import int4_array, timestamptz_array
 from telemetry.binary_rows import TO_2000
 from telemetry.query.snapshot import Cursor
-from telemetry.rollups.levels import Level
+from telemetry.rollups.levels import DAY, Level
 from telemetry.timeseries.engine import EARLIEST, TABLE, as_timestamp
 
-__all__ = ["Rows", "TooManyRows", "Windows", "added_up", "estimated_readings", "last_before", "rows_of"]
+__all__ = [
+    "Part",
+    "Rows",
+    "TooManyRows",
+    "Windows",
+    "added_up",
+    "estimated_readings",
+    "last_before",
+    "rolled_days_hold",
+    "rows_of",
+]
 
 Rows = NDArray[Any]
 
@@ -42,6 +52,9 @@ class Windows:
         return len(self.series)
 
 
+#: Where to read: rows of a level, or readings (None).
+Part = tuple[Level | None, Windows]
+
 #: (PostgreSQL's function that packs it, numpy's type) of each column that can be asked for.
 _INT8 = ("int8send", ">i8")
 _FLOAT8 = ("float8send", ">f8")
@@ -52,19 +65,17 @@ _OF_A_READING = {
     "increase": "0::float8",
     **dict.fromkeys(("mean", "min", "max", "first", "last"), "value"),
 }
+_NOTHING = "'NaN'::float8"
 
 
-def rows_of(cursor: Cursor, level: Level | None, windows: Windows, columns: Sequence[str], limit: int) -> Rows:
-    """(tag, time, *columns) of every row of a level, or of every reading (None), unsorted; time in µs since 1970.
-
-    Raises TooManyRows beyond `limit`.
-    """
+def rows_of(cursor: Cursor, parts: Sequence[Part], columns: Sequence[str], limit: int) -> Rows:
+    """(tag, time, *columns) of every row of levels and of every reading, unsorted; time in µs since 1970. What a reading has
+    not (percentiles) is NaN. Raises TooManyRows beyond `limit`."""
     fields = [("tag", "int4send(tag)", ">i4"), ("time", "timestamptz_send(time)", ">i8")]
     for name in columns:
         packer, kind = _INT8 if name == "count" else _FLOAT8
         fields.append((name, f"{packer}({name})", kind))
-    inner = f"SELECT tag, time{''.join(f', {name}' for name in columns)} {_from(level, columns)} LIMIT %s"
-    packed = _packed(cursor, fields, inner, [*_parameters(windows), limit + 1])
+    packed = _packed(cursor, fields, f"{_union(parts, columns)} LIMIT %s", [*_parameters(parts), limit + 1])
     if len(packed) > limit:
         raise TooManyRows
     packed["time"] += TO_2000
@@ -72,7 +83,7 @@ def rows_of(cursor: Cursor, level: Level | None, windows: Windows, columns: Sequ
 
 
 def added_up(
-    cursor: Cursor, level: Level | None, windows: Windows, edges: NDArray[np.int64], columns: Sequence[str], limit: int
+    cursor: Cursor, parts: Sequence[Part], edges: NDArray[np.int64], columns: Sequence[str], limit: int
 ) -> Rows:
     """(tag, bucket, rows, count, mean, *columns) added up by tag and bucket (its place between the edges) on the server.
 
@@ -81,17 +92,28 @@ def added_up(
     fields = [("tag", "int4send(tag)", ">i4"), ("bucket", "int4send(bucket)", ">i4")]
     fields += [(name, f"float8send({name})", ">f8") for name in ("rows", "count", "mean", *columns)]
     wanted = ("count", "mean", *columns)
-    weights = "sum(count * mean) / sum(count::float8)" if level else "avg(mean)"
     added = "".join(f", {name}({name}) AS {name}" for name in columns)
     inner = (
-        f"SELECT tag, bucket, count(*)::float8 AS rows, sum(count::float8) AS count, {weights} AS mean{added} FROM ("
-        f"SELECT tag, width_bucket(time, %b) - 1 AS bucket, {', '.join(wanted)} {_from(level, wanted)} LIMIT %s"
-        ") AS each GROUP BY tag, bucket"
+        "SELECT tag, bucket, count(*)::float8 AS rows, sum(count::float8) AS count, "
+        f"sum(count * mean) / sum(count::float8) AS mean{added} FROM ("
+        f"SELECT tag, width_bucket(time, %b) - 1 AS bucket, {', '.join(wanted)} FROM ({_union(parts, wanted)}) AS found "
+        "LIMIT %s) AS each GROUP BY tag, bucket"
     )
-    packed = _packed(cursor, fields, inner, [timestamptz_array(edges), *_parameters(windows), limit + 1])
+    packed = _packed(cursor, fields, inner, [timestamptz_array(edges), *_parameters(parts), limit + 1])
     if packed["rows"].sum() > limit:
         raise TooManyRows
     return packed
+
+
+def rolled_days_hold(cursor: Cursor, series: NDArray[np.int32], start: int, end: int) -> int:
+    """About how many readings lie in a range, as far as its days are rolled up: cheap, and for guesses only."""
+    cursor.execute(
+        f"SELECT coalesce(sum(count), 0)::bigint FROM {DAY.table} WHERE series_id = ANY(%b) AND time >= %s AND time < %s",
+        [int4_array(series), as_timestamp(DAY.ceiling(start)), as_timestamp(DAY.floor(end))],
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def last_before(cursor: Cursor, series: NDArray[np.int32], time: int) -> dict[int, float]:
@@ -130,10 +152,16 @@ def _last_between(cursor: Cursor, series: NDArray[np.int32], low: int, high: int
     return dict(cursor.fetchall())
 
 
+def _union(parts: Sequence[Part], columns: Sequence[str]) -> str:
+    return " UNION ALL ".join(
+        f"(SELECT {', '.join(['tag', 'time', *columns])} {_from(level, columns)})" for level, _ in parts
+    )
+
+
 def _from(level: Level | None, columns: Sequence[str]) -> str:
     """The windows with their rows. OFFSET keeps the planner from joining in any other way."""
     table = level.table if level else TABLE
-    shown = [name if level else f"{_OF_A_READING[name]} AS {name}" for name in columns]
+    shown = [name if level else f"{_OF_A_READING.get(name, _NOTHING)} AS {name}" for name in columns]
     # The outer bounds are constants, by which the planner leaves out partitions.
     return (
         "FROM unnest(%b, %b, %b, %b) AS w (tag, series, low, high) CROSS JOIN LATERAL ("
@@ -142,14 +170,18 @@ def _from(level: Level | None, columns: Sequence[str]) -> str:
     )
 
 
-def _parameters(windows: Windows) -> list[Any]:
+def _parameters(parts: Sequence[Part]) -> list[Any]:
     return [
-        int4_array(windows.tag),
-        int4_array(windows.series),
-        timestamptz_array(windows.low),
-        timestamptz_array(windows.high),
-        as_timestamp(int(windows.low.min())),
-        as_timestamp(int(windows.high.max())),
+        parameter
+        for _, windows in parts
+        for parameter in (
+            int4_array(windows.tag),
+            int4_array(windows.series),
+            timestamptz_array(windows.low),
+            timestamptz_array(windows.high),
+            as_timestamp(int(windows.low.min())),
+            as_timestamp(int(windows.high.max())),
+        )
     ]
 
 

@@ -8,6 +8,7 @@ marked is true for as long as nothing is, and the stamp is the same.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -15,12 +16,12 @@ import numpy as np
 from telemetry.binary_arrays import int4_array
 from telemetry.query.question import Question
 from telemetry.query.snapshot import Cursor
-from telemetry.timeseries.engine import EARLIEST, as_timestamp
+from telemetry.timeseries.engine import EARLIEST, as_microseconds, as_timestamp
 
-__all__ = ["stamp_of"]
+__all__ = ["Freshness", "freshness_of"]
 
-_STAMP = """
-SELECT s.rolled_upto >= %s,
+_STATE = """
+SELECT s.rolled_upto,
     (SELECT max(stamp) FROM telemetry_rollupchange WHERE day >= %s AND day <= %s),
     EXISTS (
         SELECT 1 FROM telemetry_rollupmark m
@@ -31,18 +32,32 @@ FROM telemetry_rollupstate s WHERE s.id = 1
 """
 
 
-def stamp_of(cursor: Cursor, question: Question) -> int | None:
-    """A number that changes with every reading that is added in the question's range; None where the range is not over, or
-    readings of it are not rolled up yet."""
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far rollups can be believed for one question."""
+
+    #: Event time (µs) from which on only the readings are right.
+    upto: int
+    #: Whether anything in the question's range is marked.
+    marked: bool
+    #: A number that changes with every reading that is added in the range; None while the range is not over, or readings of
+    #: it wait to be rolled up.
+    stamp: int | None
+
+
+def freshness_of(cursor: Cursor, question: Question) -> Freshness:
+    """In the snapshot of the cursor."""
     series = np.unique(np.array([each for line in question.lines for each in line.series], np.int32))
     if not len(series):
-        return None
+        return Freshness(0, marked=False, stamp=None)
     # The first step of an increase begins before the range, nobody knows how far.
     early = {"increase", "rate"}.intersection(question.functions)
     start, end = as_timestamp(EARLIEST if early else question.start), as_timestamp(question.end)
     days: tuple[date, date] = (start.date(), end.date())
-    cursor.execute(_STAMP, [end, *days, end, start, int(series[-1]), int(series[0]), int4_array(series)])
+    cursor.execute(_STATE, [*days, end, start, int(series[-1]), int(series[0]), int4_array(series)])
     row = cursor.fetchone()
-    if row is None or not row[0] or row[2]:
-        return None
-    return int(row[1] or 0)
+    if row is None:
+        return Freshness(0, marked=True, stamp=None)
+    upto, marked = as_microseconds(row[0]), bool(row[2])
+    over = question.end <= upto and not marked
+    return Freshness(upto, marked, int(row[1] or 0) if over else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from telemetry.models import Device, DeviceGroup, MetricDefinition, Series
 from telemetry.query.question import Line
@@ -22,12 +22,11 @@ def group_devices(group: DeviceGroup) -> QuerySet[Device]:
 
 def device_lines(devices: QuerySet[Device], metrics: Collection[str] = ()) -> list[Line]:
     """A line for each metric of each device, by device and metric; only for these metrics, if any are named."""
-    rows = _series(devices, metrics).order_by("device__name", "metric").values_list(*_COLUMNS)
-    found = list(rows)
-    units = _units(found)
+    unit = MetricDefinition.objects.filter(device_type=OuterRef("device__type"), name=OuterRef("metric"))
+    rows = _series(devices, metrics).order_by("device__name", "metric").annotate(unit=Subquery(unit.values("unit")[:1]))
     return [
-        Line(metric, (number,), device=device, unit=units.get((type_id, metric), ""), boolean=boolean)
-        for number, metric, boolean, device, type_id in found
+        Line(metric, (number,), device=device, unit=unit or "", boolean=boolean)
+        for number, metric, boolean, device, unit in rows.values_list("id", "metric", "boolean", "device__name", "unit")
     ]
 
 

@@ -6,7 +6,7 @@ merged mean, which is Chan's formula (Chan, Golub, LeVeque, 1983) for many parts
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,11 @@ _NEEDS = {
     "last": ("last",),
     "increase": ("first", "last", "increase"),
     "rate": ("first", "last", "increase"),
+    **{name: ("mean", name) for name in PERCENTILES},
 }
+
+
+_COLUMNS = ("mean", "m2", "min", "max", "first", "last", "increase", *PERCENTILES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +56,29 @@ class Grid:
 
 
 def columns_needed(functions: Collection[str]) -> list[str]:
-    """The columns of rows from which these functions are computed; percentiles apart."""
-    wanted = {name for function in functions for name in _NEEDS.get(function, ())}
-    return ["count", *(name for name in ("mean", "m2", "min", "max", "first", "last", "increase") if name in wanted)]
+    """The columns of rows from which these functions are computed; those of ready percentiles among them."""
+    wanted = {name for function in functions for name in _NEEDS[function]}
+    return ["count", *(name for name in _COLUMNS if name in wanted)]
 
 
-def from_sums(parts: Sequence[NDArray], grid: Grid, functions: Collection[str]) -> tuple[NDArray[np.int64], dict]:
+def from_sums(rows: NDArray, grid: Grid, functions: Collection[str]) -> tuple[NDArray[np.int64], dict[str, Float64]]:
     """(count, columns) by line and bucket, from what the server added up (`fetch.added_up`, tag = line)."""
-    cells = _joined([part["tag"].astype(np.int64) * grid.buckets + part["bucket"] for part in parts], np.int64)
-    rows = {
-        name: _joined([part[name] for part in parts]) for name in ("count", "mean", "min", "max") if _has(parts, name)
-    }
-    return _shaped(grid, *_totals(cells, rows, grid.size, functions))
+    cells = rows["tag"].astype(np.int64) * grid.buckets + rows["bucket"]
+    known = {name: rows[name] for name in ("count", "mean", "min", "max") if name in (rows.dtype.names or ())}
+    return _shaped(grid, *_totals(cells, known, grid.size, functions))
 
 
 def from_rows(
-    parts: Sequence[NDArray], grid: Grid, functions: Collection[str], before: Mapping[int, float]
-) -> tuple[NDArray[np.int64], dict]:
+    found: NDArray, grid: Grid, functions: Collection[str], before: Mapping[int, float]
+) -> tuple[NDArray[np.int64], dict[str, Float64]]:
     """(count, columns) by line and bucket, from rows of levels and readings (`fetch.rows_of`, tag = place of a series).
 
-    `before`: the value before the first bucket, by place. Rows with columns p50, p95, p99 answer for percentiles as they
+    `before`: the value before the first bucket, by place. Rows with numbers in p50, p95, p99 answer for percentiles as they
     are; the others are single readings, and percentiles are computed from them (as numpy's "linear").
     """
-    names = columns_needed(functions)
-    if any(function in PERCENTILES for function in functions) and "mean" not in names:
-        names.append("mean")
-    tag, time = _joined([part["tag"] for part in parts], np.int32), _joined([part["time"] for part in parts], np.int64)
-    rows = {name: _joined([part[name] for part in parts]) for name in names}
-    ready = {name: _joined([_or_nan(part, name) for part in parts]) for name in PERCENTILES if name in functions}
+    tag, time = found["tag"], found["time"]
+    ready = {name: found[name] for name in PERCENTILES if name in functions}
+    rows = {name: found[name] for name in found.dtype.names or () if name not in ("tag", "time", *PERCENTILES)}
     order = np.lexsort((time, tag))
     tag, time = tag[order], time[order]
     rows, ready = ({name: column[order] for name, column in each.items()} for each in (rows, ready))
@@ -181,15 +180,3 @@ def _shaped(grid: Grid, count: Float64, columns: dict[str, Float64]) -> tuple[ND
 def _added(cells: NDArray[np.int64], weights: Float64, size: int) -> Float64:
     """The sum by cell."""
     return np.bincount(cells, weights, size).astype(np.float64, copy=False)  # of nothing it counts in integers
-
-
-def _joined(parts: Sequence[NDArray], kind: type = np.float64) -> NDArray:
-    return np.concatenate(parts).astype(kind, copy=False) if parts else np.empty(0, kind)
-
-
-def _has(parts: Sequence[NDArray], name: str) -> bool:
-    return all(name in (part.dtype.names or ()) for part in parts)
-
-
-def _or_nan(part: NDArray, name: str) -> Float64:
-    return part[name] if name in (part.dtype.names or ()) else np.full(len(part), np.nan)

@@ -25,7 +25,13 @@ def recent_means(
     if not series_ids:
         return {}
     width = (end - start).total_seconds() / parts
-    wanted: dict[str, Any] = {"series": sorted(set(series_ids)), "start": start, "end": end, "width": width, "parts": parts}
+    wanted: dict[str, Any] = {
+        "series": sorted(set(series_ids)),
+        "start": start,
+        "end": end,
+        "width": width,
+        "parts": parts,
+    }
     found: dict[int, list[float | None]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_MEANS, wanted)
