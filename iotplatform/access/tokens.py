@@ -56,7 +56,7 @@ _WORTH = {
     ),
     "admin": (
         *("auth.view_user", "auth.change_user", "telemetry.view_auditentry"),
-        *(f"alerts.{verb}_{model}" for model in ("channel", "route") for verb in ("view", "change")),
+        *("alerts.change_channel", "alerts.change_route"),
     ),
 }
 

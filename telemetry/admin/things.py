@@ -9,13 +9,14 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from telemetry.audit import audit
 from telemetry.audit_things import created, deleted, document, kind_of
 from telemetry.models import Device, DeviceGroup
 from telemetry.sight import visible_devices, visible_groups
 
-__all__ = ["AuditedThingsAdmin", "SeenAdmin", "seen_group_paths"]
+__all__ = ["AuditedThingsAdmin", "SeenAdmin", "SeenGroupsFilter", "seen_group_paths"]
 
 
 class SeenAdmin(ModelAdmin):
@@ -73,6 +74,13 @@ class AuditedThingsAdmin(SeenAdmin):
         for thing in queryset:
             deleted(thing, request.user)
             thing.delete()
+
+
+class SeenGroupsFilter(RelatedDropdownFilter):
+    """Of the groups that the person sees."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        return [(group.pk, str(group)) for group in visible_groups(request.user).order_by("path")]
 
 
 def seen_group_paths(request: HttpRequest) -> list[tuple[str, str]]:

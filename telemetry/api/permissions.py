@@ -49,7 +49,8 @@ class ModelPermissions(Scoped, DjangoModelPermissions):
     perms_map = DjangoModelPermissions.perms_map | {"GET": _VIEW, "HEAD": _VIEW}
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) and self.has_scope(request, view)
+        # The scope first: the other one looks at the view's rows, which may not be there.
+        return self.has_scope(request, view) and super().has_permission(request, view)
 
 
 class ChangePermission(ModelPermissions):

@@ -18,7 +18,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from unfold.decorators import display
 
 from telemetry.admin.ages import ago
-from telemetry.admin.things import SeenAdmin
+from telemetry.admin.things import SeenAdmin, SeenGroupsFilter
 from telemetry.sight import of_visible_scopes, sees_everything, within_sight_of
 from thresholds import edit
 from thresholds.admin.form import LevelForm, LevelFormSet, ThresholdForm
@@ -75,7 +75,7 @@ class ThresholdAdmin(ThresholdPages, SeenAdmin):
         ("enabled", BooleanRadioFilter),
         ("condition", ChoicesDropdownFilter),
         ("device_type", RelatedDropdownFilter),
-        ("group", RelatedDropdownFilter),
+        ("group", SeenGroupsFilter),
     ]
     list_filter_submit = True
     list_per_page = 50

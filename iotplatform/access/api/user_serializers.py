@@ -102,7 +102,10 @@ class UserSerializer(StrictSerializer):
         if "password" in attrs:
             stored = self.instance if isinstance(self.instance, User) else User()
             named = {name: attrs.get(name, getattr(stored, name)) for name in ("username", "email")}
-            attrs["password"] = checked_password(attrs["password"], User(**named))
+            try:
+                checked_password(attrs["password"], User(**named))
+            except serializers.ValidationError as error:
+                raise serializers.ValidationError({"password": error.detail}) from error
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> User:
