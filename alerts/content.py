@@ -58,7 +58,7 @@ def named(alert: Alert, event_kind: str | None, base_url: str) -> dict[str, Any]
         "end_reason": alert.end_reason,
         "flapping": alert.flapping,
         "message": _from_template(alert),
-        "url": f"{base_url}/api/v1/alerts/{alert.pk}" if base_url else None,
+        "url": f"{base_url}/alerts/{alert.pk}/" if base_url else None,
     }
 
 

@@ -156,10 +156,12 @@ def somebody_else_is_first(site: Site, page: Page) -> None:
 def somebody_else_changes_it(site: Site, page: Page) -> None:
     (stored,) = ask(page, "GET", "thresholds")["results"]
     page.goto(site.url(f"/thresholds/{stored['id']}/"))
-    ask(page, "PATCH", f"thresholds/{stored['id']}", {"description": "by somebody else"})
+    other = site.sign_in("olga")
+    ask(other, "PATCH", f"thresholds/{stored['id']}", {"description": "by somebody else"})
+    other.close()
     page.get_by_label("Name", exact=True).fill("Bearing too hot")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#overtaken")).to_contain_text("Somebody else has changed this threshold")
+    expect(page.locator("#overtaken")).to_contain_text("olga has changed this threshold")
     page.get_by_role("button", name="Save mine over it").click()
     expect(page.get_by_role("heading", name="Bearing too hot")).to_be_visible()
     page.goto(site.url("/thresholds/"))

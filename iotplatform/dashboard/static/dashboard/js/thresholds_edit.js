@@ -106,13 +106,26 @@ function refused(error) {
   first?.parentElement.querySelector("input, select, textarea")?.focus({ preventScroll: true });
 }
 
-function overtaken() {
+async function overtaken() {
   const bar = document.getElementById("overtaken");
   bar.querySelector("[data-overtaken-text]").textContent =
-    "Somebody else has changed this threshold since you opened it. Nothing of yours is saved yet.";
+    `${await lastToChange()} has changed this threshold since you opened it. Nothing of yours is saved yet.`;
   bar.hidden = false;
   bar.scrollIntoView({ block: "center" });
   bar.querySelector("button").focus({ preventScroll: true });
+}
+
+/** Who stands first in the history of the page as it is now. */
+async function lastToChange() {
+  const otherwise = "Somebody";
+  try {
+    const answer = await fetch(location.href);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return page.querySelector("[data-changed-by]")?.dataset.changedBy || otherwise;
+  } catch (error) {
+    console.info("Who changed it could not be asked:", error);
+    return otherwise;
+  }
 }
 
 document.addEventListener("click", (event) => {
