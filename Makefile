@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev browser run test test-slow lint soak bench clean
+.PHONY: help setup setup-dev browser run test test-slow lint soak bench screenshots clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-slow   what takes longer"
 	@echo "make bench       benchmarks (ONLY=P1,P2 for some)"
 	@echo "make soak        the fault suite with all its rounds"
+	@echo "make screenshots the pictures of the README, made anew"
 	@echo "make clean       remove .venv and caches; .run/ (the data) stays"
 
 $(VENV)/.installed: requirements.txt
@@ -62,6 +63,9 @@ soak: setup-dev
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+screenshots: setup-dev
+	$(BIN)/python -m tests.journeys.screenshots
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis static-root

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -71,7 +72,9 @@ def _readings(request: HttpRequest, device: Device) -> dict[str, Any]:
 
 
 def _quarantine(request: HttpRequest, device: Device) -> dict[str, Any]:
-    found = QuarantinedReading.objects.filter(device=device.name).defer("raw")
+    # A device need not name itself when it sends with a key of its own.
+    own = DeviceKey.objects.filter(device=device).values("prefix")
+    found = QuarantinedReading.objects.filter(Q(device=device.name) | Q(device="", key_prefix__in=own)).defer("raw")
     return {
         "rows": list(found.order_by("-id")[:_SHOWN_REFUSED]),
         "may_change": request.user.has_perm("telemetry.change_quarantinedreading"),

@@ -123,9 +123,10 @@ export class Chart {
     const axes = [{ ...axis, space: 72, size: 40, values: (plot, splits, place, space, step) => momentLabels(splits, step) }];
     this.units().forEach((scale, place) => {
       scales[scale] = { range: (plot, low, high) => this.span(low, high, place === 0) };
-      axes.push({ ...axis, scale, side: place % 2 ? 1 : 3, grid: place ? { show: false } : axis.grid, size: 58, space: 36,
+      if (this.data.steps) scales[scale] = { range: [-0.15, 1.15] };
+      axes.push({ ...axis, scale, ...(this.data.steps ? { splits: [0, 1] } : {}), side: place % 2 ? 1 : 3, grid: place ? { show: false } : axis.grid, size: 58, space: 36,
         label: this.units().length > 1 ? scale.slice(2) || "no unit" : undefined, labelSize: 18, labelFont: "12px system-ui, sans-serif",
-        values: (plot, splits) => splits.map((value) => (value === null ? "" : amount(value))) });
+        values: (plot, splits) => splits.map((value) => (value === null ? "" : this.written(value))) });
     });
     return {
       width: Math.max(160, this.element.clientWidth), height: this.height, ms: 1, series, bands, scales, axes,
@@ -143,6 +144,12 @@ export class Chart {
         setSelect: [(plot) => this.selected(plot)],
       },
     };
+  }
+
+  /** Switches say on and off, and the share of the time where a bucket has both. */
+  written(value) {
+    if (!this.data.steps || (value > 0 && value < 1)) return this.data.steps ? `${Math.round(100 * value)} % on` : amount(value);
+    return value ? "on" : "off";
   }
 
   lonely(plot, first, last) {
@@ -223,7 +230,7 @@ export class Chart {
       const [max, min, avg] = [1, 2, 3].map((column) => plot.data[3 * place + column][idx]);
       if (avg === null || avg === undefined) return;
       const spread = min !== max && min !== null && !one.dashed ? ` (${amount(min)} – ${amount(max)})` : "";
-      const shown = line("div", `${this.data.series.length > 1 ? `${one.label}: ` : ""}${amount(avg)} ${one.unit || ""}${spread}`);
+      const shown = line("div", `${this.data.series.length > 1 ? `${one.label}: ` : ""}${this.written(avg)} ${one.unit || ""}${this.data.steps ? "" : spread}`);
       shown.style.color = seriesColour(one.colour ?? place);
       lines.push(shown);
     });
