@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,10 +19,12 @@ from telemetry.query.aggregates import aggregate
 from telemetry.query.buckets import Bucket, parse_bucket
 from telemetry.query.question import FUNCTIONS, Answer, Limits, Line, Question
 from telemetry.timeseries.engine import as_microseconds
+from tests.telemetry.importing.reading_files import NAB
 from tests.telemetry.query.obvious import Streams, recomputed
 from tests.telemetry.query.rolled import Reading, begin, by_series, put, roll_up
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
+MACHINE = NAB / "machine_temperature_system_failure.csv"
 LIMITS = Limits(rows=1_000_000, points=50_000, seconds=30)
 #: Zones, each with a day on which its clocks change.
 CHANGES = {
@@ -111,3 +114,61 @@ def test_the_answer_is_what_the_readings_say(database: psycopg.Connection[Any], 
         if upto:
             roll_up(database, upto)
         must_agree(by_series(stored), question)
+
+
+def test_hourly_p95_of_a_real_machine_is_that_of_numpy(database: psycopg.Connection[Any]) -> None:
+    with MACHINE.open(newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    times = [as_microseconds(datetime.fromisoformat(time).replace(tzinfo=UTC)) for time, _ in lines]
+    rows = list(zip(times, (float(value) for _, value in lines), strict=True))
+    expected: dict[int, list[float]] = {}
+    for time, value in dict(reversed(rows)).items():
+        expected.setdefault(time // HOUR, []).append(value)
+    begin(database)
+    put(database, list({(1, time): (1, time, value) for time, value in reversed(rows)}.values()))
+    low, high = min(rows)[0], max(rows)[0] + 1
+    question = asked([[1]], low, high, "1h", ("p50", "p95", "p99"))
+    for source in ("raw", "hour"):
+        answer = aggregate(question, LIMITS)
+        assert isinstance(answer, Answer) and answer.source == source
+        shown = np.flatnonzero(answer.count[0])
+        assert (answer.edges[shown] // HOUR).tolist() == sorted(expected)
+        for name, quantile in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            assert answer.columns[name][0][shown].tolist() == [
+                float(np.quantile(expected[hour], quantile)) for hour in sorted(expected)
+            ]
+        roll_up(database, high + DAY)
+
+
+def test_large_numbers_neither_overflow_nor_cancel(database: psycopg.Connection[Any]) -> None:
+    begin(database)
+    tiny = [(1, hour * HOUR + minute * MINUTE, 1e9 + minute % 2) for hour in range(48) for minute in range(0, 60, 5)]
+    huge = [(2, hour * HOUR, 1e100 if hour % 2 else -1e100) for hour in range(48)]
+    put(database, tiny + huge)
+    question = asked([[1], [2]], 0, 2 * DAY, "2d", ("avg", "stddev", "sum"))
+    for source in ("raw", "day"):
+        answer = aggregate(question, LIMITS)
+        assert isinstance(answer, Answer) and answer.source == source
+        assert answer.columns["stddev"][:, 0] == pytest.approx([0.5, 1e100])
+        assert answer.columns["avg"][0, 0] == 1e9 + 0.5
+        assert answer.columns["avg"][1, 0] == pytest.approx(0.0, abs=1e85)
+        roll_up(database, 3 * DAY)
+
+
+def test_the_coarsest_rows_that_answer_exactly_are_read(database: psycopg.Connection[Any]) -> None:
+    begin(database)
+    put(database, [(1, n * 20 * MINUTE, 1.0) for n in range(60 * 72)])
+    roll_up(database, 61 * DAY)
+
+    def source(start: int, end: int, bucket: str, functions: tuple[str, ...] = ("avg",), zone: str = "UTC") -> str:
+        return aggregate(asked([[1]], start, end, bucket, functions, zone), LIMITS).source
+
+    week = 7 * DAY
+    assert source(0, week, "1d") == source(0, week, "1mo") == source(0, week, "1d", ("p95",)) == "day"
+    assert source(0, week, "1d", zone="Europe/Berlin") == source(0, week, "6h") == source(0, week, "36h") == "hour"
+    assert source(0, week, "1d", zone="Asia/Kolkata") == "hour"
+    # Whole UTC days lie inside a week of any zone, but inside no day of it.
+    assert source(0, 5 * week, "1w", zone="Europe/Berlin") == "day"
+    assert source(0, DAY, "5m") == "minute" and source(0, DAY, "90s") == "raw"
+    assert source(0, DAY, "6h", ("p95",)) == source(0, DAY, "1m", ("p95",)) == "raw"
+    assert source(0, DAY, "1h", ("p95",)) == "hour"
