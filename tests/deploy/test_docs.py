@@ -53,9 +53,10 @@ def test_dependencies_are_listed_with_their_exact_version_purpose_and_licence() 
     pinned = {}
     for name in ("requirements.txt", "requirements-dev.txt"):
         pinned |= dict(re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)", (BASE_DIR / name).read_text(), re.MULTILINE))
-    wasm = json.loads((BASE_DIR / "tests" / "wasm" / "package.json").read_text())
-    for name, version in {**wasm.get("dependencies", {}), **wasm.get("devDependencies", {})}.items():
-        pinned[f"{name} (npm)"] = version
+    for folder in ("tests/wasm", "iotplatform/dashboard/assets"):
+        npm = json.loads((BASE_DIR / folder / "package.json").read_text())
+        for name, version in {**npm.get("dependencies", {}), **npm.get("devDependencies", {})}.items():
+            pinned[f"{name} (npm)"] = version
     assert {name: cells[0] for name, cells in listed.items()} == pinned
     assert all(purpose and licence for _, purpose, licence in listed.values())
 
