@@ -15,9 +15,9 @@ from django.http import HttpRequest, QueryDict
 from rest_framework.exceptions import ValidationError
 
 from alerts.api.alert_filters import FILTERS, narrowed
+from alerts.api.alerts import visible_alerts as of_sight
 from alerts.api.pages import AlertPagination
 from alerts.models import Alert
-from telemetry.sight import of_visible_devices
 from thresholds.models import Severity
 
 __all__ = ["Counts", "Inbox", "Page", "live_counts", "problem_in", "visible_alerts"]
@@ -42,7 +42,7 @@ _NAMES = tuple(parameter.name for parameter in FILTERS)
 
 def visible_alerts(user: Any) -> QuerySet[Alert]:
     """Those of the devices that this person sees; the platform's own only for whoever sees everything."""
-    return of_visible_devices(Alert.objects.all(), user, "device_id")
+    return of_sight(user, Alert.objects.all())
 
 
 @dataclass(frozen=True, slots=True)
