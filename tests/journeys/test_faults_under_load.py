@@ -36,7 +36,7 @@ def live(folder: Path) -> Iterator[LivePlatform]:
         (kills.kill_database, 1),
         (kills.kill_web, 2),
         (replaced.log_emptied, 1),
-        (replaced.log_set_back, 1),
+        pytest.param(replaced.log_set_back, 1, marks=pytest.mark.slow),
         (replaced.database_set_back, 1),
     ],
 )
@@ -56,12 +56,14 @@ def test_an_outage_is_said_at_once_and_loses_nothing(
     assert_right(break_it(live, seconds, _SEED))
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_by_a_day_stops_nothing(folder: Path) -> None:
     with clock.platform_with_clock(folder / "clock") as (platform, set_clock):
         for outcome in clock.clock_back_and_forth(platform, set_clock, _SEED):
             assert_right(outcome)
 
 
+@pytest.mark.slow
 def test_stopped_or_killed_whole_under_load_the_platform_comes_back_with_the_data(folder: Path) -> None:
     assert_right(stops.stop_and_kill(folder / "stops", 2, _SEED))
 
