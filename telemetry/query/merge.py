@@ -64,7 +64,9 @@ def columns_needed(functions: Collection[str]) -> list[str]:
 def from_sums(rows: NDArray, grid: Grid, functions: Collection[str]) -> tuple[NDArray[np.int64], dict[str, Float64]]:
     """(count, columns) by line and bucket, from what the server added up (`fetch.added_up`, tag = line)."""
     cells = rows["tag"].astype(np.int64) * grid.buckets + rows["bucket"]
-    known = {name: rows[name] for name in ("count", "mean", "min", "max") if name in (rows.dtype.names or ())}
+    known: dict[str, Float64] = {
+        name: rows[name] for name in ("count", "mean", "min", "max") if name in (rows.dtype.names or ())
+    }
     return _shaped(grid, *_totals(cells, known, grid.size, functions))
 
 
