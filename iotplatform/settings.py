@@ -235,6 +235,7 @@ SPECTACULAR_SETTINGS = {
         "DeviceState": "telemetry.device_state.DeviceState",
         "KeyState": ["valid", "expired", "revoked"],
         "QuarantineState": "telemetry.models.quarantine.QuarantinedReading.State",
+        "RoleName": ["viewer", "operator", "administrator"],
         "ReceiptState": ["pending", "stored", "lost"],
         "Severity": "thresholds.level_order.SEVERITIES",
     },

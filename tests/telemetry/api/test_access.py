@@ -20,7 +20,7 @@ PASSWORD = "a long passphrase"
 
 def path_of(route: URLPattern) -> str:
     text = str(route.pattern)
-    examples = {"<str:name>": "pump-7", "<int:id>": "1", "<path:path>": "plant", "<str:receipt>": "x"}
+    examples = {"<str:name>": "pump-7", "<int:id>": "1", "<int:run>": "1", "<path:path>": "plant", "<str:receipt>": "x"}
     for part, example in examples.items():
         text = text.replace(part, example)
     return text

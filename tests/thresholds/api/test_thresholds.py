@@ -323,6 +323,7 @@ def test_every_route_is_described() -> None:
         "thresholds": {"get", "post"},
         "thresholds/{id}": {"get", "put", "patch", "delete"},
         "thresholds/preview": {"post"},
+        "thresholds/check": {"post"},
         "thresholds/export": {"get"},
         "thresholds/import": {"post"},
     }
