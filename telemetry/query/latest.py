@@ -17,19 +17,20 @@ from telemetry.timeseries.engine import TABLE
 
 __all__ = ["Latest", "latest", "latest_of"]
 
-# One descent of the index (series_id, time) per series, newest range first: the scan stops at the first row.
+# One descent of the index (series_id, time) per series and range, newest range first: the scan stops at the first row.
 _NEWEST = f"""
     SELECT series.id, newest.time, newest.value
     FROM unnest(%s::integer[]) AS series (id)
     CROSS JOIN LATERAL (
         SELECT time, value FROM {TABLE} AS reading
-        WHERE reading.series_id = series.id AND reading.time >= %s ORDER BY time DESC LIMIT 1
+        WHERE reading.series_id = series.id AND reading.time >= %s AND reading.time < %s ORDER BY time DESC LIMIT 1
     ) AS newest
 """
 
-# What most devices need. The planner then looks at a few ranges instead of all of them: with ten years of weekly
-# partitions planning alone would take longer than everything else.
-_RECENT = timedelta(days=31)
+# How far back is looked, in turn, for what was not found yet. What most series need lies in one partition or two; with ten
+# years of weekly partitions planning alone would take longer than everything else, and so would looking into those that
+# are kept ready for the future. No reading is accepted from more than a day ahead.
+_AHEAD, _BACK = timedelta(days=2), (timedelta(days=2), timedelta(days=31))
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -58,9 +59,7 @@ def latest_of(device_ids: Collection[int], metrics: Collection[str] = ()) -> dic
             [list(device_ids), not metrics, list(metrics)],
         )
         series = cursor.fetchall()
-        newest = _newest(cursor, [row[0] for row in series], datetime.now(UTC) - _RECENT)
-        if missing := [row[0] for row in series if row[0] not in newest]:
-            newest |= _newest(cursor, missing, _EVER)
+        newest = _newest_of(cursor, [row[0] for row in series])
     found: dict[int, list[Latest]] = {}
     for number, device_id, metric, boolean in series:
         if number in newest:
@@ -69,8 +68,15 @@ def latest_of(device_ids: Collection[int], metrics: Collection[str] = ()) -> dic
     return found
 
 
-def _newest(cursor: Any, series_ids: list[int], since: datetime) -> dict[int, tuple[datetime, float]]:
-    if not series_ids:
-        return {}
-    cursor.execute(_NEWEST, [series_ids, since])
-    return {number: (time, value) for number, time, value in cursor.fetchall()}
+def _newest_of(cursor: Any, series_ids: list[int]) -> dict[int, tuple[datetime, float]]:
+    """(time, value) by series id."""
+    now = datetime.now(UTC)
+    found: dict[int, tuple[datetime, float]] = {}
+    missing, until = series_ids, now + _AHEAD
+    for since in (*(now - back for back in _BACK), _EVER):
+        if not missing:
+            break
+        cursor.execute(_NEWEST, [missing, since, until])
+        found |= {number: (time, value) for number, time, value in cursor.fetchall()}
+        missing, until = [number for number in missing if number not in found], since
+    return found

@@ -4,10 +4,12 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 
-from telemetry.models import Device, Series
-from telemetry.query.latest import latest
+from telemetry.groups import make_group
+from telemetry.models import Device, DeviceSight, Series
+from telemetry.query.latest import latest, latest_of
 from telemetry.timeseries.engine import TABLE
 from tests.telemetry.query.stored import store
 
@@ -58,3 +60,40 @@ def test_it_takes_no_longer_with_four_hundred_thousand_readings_beside_it(device
         assert [reading.value for reading in latest(device.pk) if reading.metric == "m7"] == [7.0]
         took.append(time.perf_counter() - began)
     assert sorted(took)[len(took) // 2] < 0.010
+
+
+def test_many_devices_at_once_near_and_long_ago(device):
+    now = datetime.now(UTC)
+    other = Device.objects.create(name="pump-8")
+    for back in (timedelta(0), timedelta(days=10), timedelta(days=400)):
+        store(device, f"after {back.days}", [(now - back - timedelta(hours=1), 1.0), (now - back, 2.0)])
+    store(device, "ahead", [(now + timedelta(minutes=4), 3.0), (now, 4.0)])
+    store(other, "temperature", [(now - timedelta(days=40), 5.0)])
+    silent = Device.objects.create(name="pump-9")
+    found = latest_of([device.pk, other.pk, silent.pk])
+    assert [(each.metric, each.value) for each in found[device.pk]] == [
+        ("after 0", 2.0), ("after 10", 2.0), ("after 400", 2.0), ("ahead", 3.0),
+    ]  # fmt: skip
+    assert [each.value for each in found[other.pk]] == [5.0] and silent.pk not in found
+    assert list(latest_of([device.pk, other.pk], ["temperature"])) == [other.pk]
+
+
+def test_pages_of_latest_values_show_only_what_one_sees(reader, device):
+    now = datetime.now(UTC)
+    store(device, "temperature", [(now, 21.5)])
+    store(device, "running", [(now, True)])
+    hall = make_group("plant/hall-1")
+    store(Device.objects.create(name="pump-8", group=hall), "temperature", [(now, 1.0)])
+    page = reader.get("/api/v1/latest", {"limit": 1}).json()
+    assert [row["device"] for row in page["results"]] == ["pump-7"] and page["next"]
+    assert {name: each["value"] for name, each in page["results"][0]["metrics"].items()} == {
+        "running": True, "temperature": 21.5,
+    }  # fmt: skip
+    only = reader.get("/api/v1/latest", {"group": "plant", "metric": "temperature"}).json()["results"]
+    assert [(row["device"], list(row["metrics"])) for row in only] == [("pump-8", ["temperature"])]
+    assert reader.get("/api/v1/latest", {"group": "nowhere"}).status_code == 404
+
+    DeviceSight.objects.create(user=User.objects.get(username="olga")).groups.add(hall)
+    assert [row["device"] for row in reader.get("/api/v1/latest").json()["results"]] == ["pump-8"]
+    for path in ("/api/v1/devices/pump-7/latest", "/api/v1/readings?device=pump-7"):
+        assert reader.get(path).status_code == 404
