@@ -74,6 +74,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Series", "timeline", "telemetry", "series"),
                     _page("Quarantine", "report", "telemetry", "quarantinedreading"),
+                    _page("Exports", "file_save", "telemetry", "scheduledexport"),
+                    _page("Runs of exports", "playlist_play", "telemetry", "exportrun"),
                 ],
             },
             {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import APIException
 
@@ -16,7 +15,7 @@ from telemetry.api.exports_file import file_of
 from telemetry.exports.failures import ExportFailure
 from telemetry.exports.links import LinkExpired, opens
 from telemetry.exports.rights import manages_others, sees_devices_of, visible_exports, visible_queries
-from telemetry.exports.wording import sentence
+from telemetry.exports.wording import period_words, sentence
 from telemetry.models import ExportRun, ScheduledExport
 
 __all__ = ["export", "export_file", "exports", "found_export", "rights"]
@@ -32,7 +31,7 @@ def exports(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     newest = ExportRun.objects.filter(export=OuterRef("pk")).order_by("-id").values("pk")[:1]
     found = visible_exports(user).select_related("query__owner").annotate(newest=Subquery(newest))
-    shown = Paginator(found.order_by("name", "id"), _PAGE).get_page(request.GET.get("page"))
+    shown: Any = Paginator(found.order_by("name", "id"), _PAGE).get_page(request.GET.get("page"))
     runs = ExportRun.objects.defer("devices").in_bulk([each.newest for each in shown if each.newest])
     unused = visible_queries(user).filter(exports=None).select_related("owner").order_by("name", "id")
     context = {
@@ -50,10 +49,12 @@ def export(request: HttpRequest, id: int) -> HttpResponse:
     """One export and its history, the newest first."""
     stored = found_export(request, id)
     runs = stored.runs.select_related("requested_by").defer("devices").order_by("-id")
+    shown = Paginator(runs, _PAGE).get_page(request.GET.get("page"))
     context = {
         "export": stored,
         "sentence": sentence(stored),
-        "shown": Paginator(runs, _PAGE).get_page(request.GET.get("page")),
+        "shown": shown,
+        "rows": [(run, period_words(run.period_start, run.period_end, stored.zone)) for run in shown],
     }
     template, part = "dashboard/exports/export.html", "dashboard/exports/runs.html"
     return answer(request, template, context | rights(request.user), part=part)
@@ -61,7 +62,7 @@ def export(request: HttpRequest, id: int) -> HttpResponse:
 
 @require_safe
 @page("telemetry.view_scheduledexport")
-def export_file(request: HttpRequest, id: int) -> HttpResponseBase:
+def export_file(request: HttpRequest, id: int) -> HttpResponse:
     """The file of a run: for its owner, for who manages exports, and for who was sent a link; if he sees what is in it."""
     run = _runs().filter(pk=id).first() if id <= _MAX_ID else None
     if run is None:
@@ -77,7 +78,7 @@ def export_file(request: HttpRequest, id: int) -> HttpResponseBase:
     if not (sent or visible_exports(user).filter(pk=run.export_id).exists()) or not sees_devices_of(run, user):
         raise Http404(f"There is no run {id}.")
     try:
-        return file_of(run)
+        return cast(HttpResponse, file_of(run))  # one that streams is none by its class alone
     except APIException as error:
         return _told(request, "There is no file", str(error.detail), error.status_code)
     except ExportFailure as error:

@@ -27,7 +27,8 @@ def query_of_address(query: str) -> str:
     for short, name in (("f", "functions"), ("b", "bucket")):
         for value in asked.pop(short, [])[:1]:
             asked[name] = value
-    shown.update(asked)
+    for name, values in asked.lists():
+        shown.setlist(name, [*shown.getlist(name), *values])
     if shown and "bucket" not in shown:
         shown["bucket"] = _BUCKET
     return shown.urlencode(safe="/,")

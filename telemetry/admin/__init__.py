@@ -1,5 +1,5 @@
 """The admin of telemetry: one file per family of models."""
 
-from telemetry.admin import audit, device, device_type, group, key, quarantine, series
+from telemetry.admin import audit, device, device_type, export, group, key, quarantine, series
 
-__all__ = ["audit", "device", "device_type", "group", "key", "quarantine", "series"]
+__all__ = ["audit", "device", "device_type", "export", "group", "key", "quarantine", "series"]

@@ -152,9 +152,8 @@ class ExportRunList(_Runs, ListAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
-    def get_queryset(self) -> Any:
-        if viewer(self) is None:
-            return ExportRun.objects.none()
+    def filter_queryset(self, queryset: Any) -> Any:
+        """From the exports, whose permissions count, to the runs of the one that is named."""
         state = parameters.choice(self.request, "state", ExportRun.State.values)
         return self.runs().filter(state=state) if state else self.runs()
 

@@ -23,10 +23,10 @@ def file_of(run: ExportRun) -> HttpResponse | FileResponse:
     name = run.location.rpartition("/")[2]
     response: HttpResponse | FileResponse
     if run.destination == "s3":
-        from telemetry.exports import s3
+        from telemetry.exports.s3 import address_of
 
         # The address is good for some minutes only: who may have it was looked at just now.
-        response = HttpResponseRedirect(s3.address_of(run.location, name))
+        response = HttpResponseRedirect(address_of(run.location, name))
     else:
         response = _stream(run, name)
     response["Cache-Control"] = "no-store"

@@ -115,10 +115,10 @@ def _put(run: ExportRun, path: Path, location: str, sha256: str) -> None:
     if run.destination == "folder":
         folder.publish(path, location, lambda: queue.keep(run))
         return
-    from telemetry.exports import s3
+    from telemetry.exports.s3 import put
 
     queue.keep(run)
-    s3.put(path, location, sha256, keeper(run))
+    put(path, location, sha256, keeper(run))
 
 
 def _notes(run: ExportRun) -> dict[str, str]:

@@ -1,10 +1,13 @@
-"""What a schedule means, in a sentence. Pure."""
+"""What a schedule means and which period a run is about, in words. Pure."""
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
 from telemetry.models import ScheduledExport
 
-__all__ = ["sentence"]
+__all__ = ["period_words", "sentence"]
 
 
 def sentence(export: ScheduledExport) -> str:
@@ -19,6 +22,19 @@ def sentence(export: ScheduledExport) -> str:
         f"{when} at {export.at:%H:%M} ({export.zone}): {_period(export)}, as {export.get_format_display()}, "
         f"into {place}{people}."
     )
+
+
+def period_words(start: datetime, end: datetime, zone: str) -> str:
+    """ "18 – 20 Nov 2026" of whole days of the zone, else both moments by its clocks."""
+    first, after = (moment.astimezone(ZoneInfo(zone)) for moment in (start, end))
+    if first.time() != time() or after.time() != time():
+        return f"{first:%-d %b %Y %H:%M} – {after:%-d %b %Y %H:%M}"
+    last = after.date() - timedelta(days=1)
+    if first.date() == last:
+        return f"{last:%-d %b %Y}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first:%-d} – {last:%-d %b %Y}"
+    return f"{first:%-d %b %Y} – {last:%-d %b %Y}"
 
 
 def _period(export: ScheduledExport) -> str:

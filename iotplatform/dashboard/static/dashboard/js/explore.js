@@ -109,7 +109,11 @@ function fillIn(chosen) {
   element("bucket").value = chosen.bucket;
   element("compare").checked = chosen.compare;
   element("take").hidden = chosen.series.length === 0;
-  if (chosen.series.length) element("csv").href = csvAddress(chosen);
+  if (!chosen.series.length) return;
+  element("csv").href = csvAddress(chosen);
+  // Only who may make exports has it.
+  const save = element("save-query");
+  if (save) save.href = `${save.dataset.to}?${csvAddress(chosen).split("?")[1]}`;
 }
 
 /** All series in one file, in the zone that is shown; what fits the screen becomes a bucket of that width. */
