@@ -138,7 +138,9 @@ def _make_things(world: World) -> None:
     message = Message.objects.create(key=uuid4(), channel=rows["channel"], kind="opening", due_at=now, content=content)
     world.things["message"] = {"object_id": message.pk}
     world.things["export"] = _make_export(device)
-    world.things["exportrun"] = {"id": world.things["export"]["run"]}
+    export, run = world.things["export"]["id"], world.things["export"]["run"]
+    world.things |= {kind: {"object_id": export} for kind in ("savedquery", "scheduledexport")}
+    world.things["exportrun"] = {"id": run, "object_id": run}
     world.things["nothing"] = {"content_type_id": 999_999, "object_id": 1}
     world.things["receipt"] = {"receipt": Receipt(key.pk, 0, 1, 0, "x", ()).token()}
 

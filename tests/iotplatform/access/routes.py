@@ -202,6 +202,9 @@ ROUTES: dict[str, Entry] = {
         "quarantinedreading", GET=OPERATOR, POST=OPERATOR
     ),
     **model("telemetry/series", OPERATOR),
+    **model("telemetry/savedquery", OPERATOR),
+    **model("telemetry/scheduledexport", OPERATOR),
+    **model("telemetry/exportrun", OPERATOR),
     **model("thresholds/threshold", OPERATOR, OPERATOR, OPERATOR, OPERATOR),
     "admin/thresholds/threshold/draft/preview/": staff(POST=OPERATOR),
     "admin/thresholds/threshold/draft/sentence/": staff(POST=OPERATOR),

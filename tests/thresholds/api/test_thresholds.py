@@ -226,7 +226,7 @@ def test_thresholds_of_a_device_go_with_it_and_are_written_down(shards: None) ->
     boss.post("thresholds", hot(name="Everywhere", overrides=own))
     assert boss.delete("devices/pump-7").status == 204
     assert list(Threshold.objects.values_list("name", "overrides")) == [("Everywhere", None)]
-    entry = AuditEntry.objects.get(action="deleted")
+    entry = AuditEntry.objects.get(kind="threshold", action="deleted")
     assert (entry.object_id, entry.who_name, entry.before["scope"]) == (own, "boss", {"device": "pump-7"})
 
 
