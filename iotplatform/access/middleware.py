@@ -3,9 +3,11 @@ answers say how long to wait and how often one may still ask."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -16,6 +18,8 @@ from telemetry.audit_origin import request_from
 from telemetry.models import DeviceKey
 
 __all__ = ["AccessMiddleware"]
+
+_log = logging.getLogger(__name__)
 
 
 class AccessMiddleware:
@@ -42,7 +46,11 @@ def _write_down(request: HttpRequest) -> None:
     key = getattr(request, "auth", None)
     prefix = key.prefix if isinstance(key, DeviceKey) else ""
     route = match.route if match is not None else "none"
-    events.denied(request.method or "", route, request.path_info[:500], getattr(request, "user", None), prefix)
+    try:
+        events.denied(request.method or "", route, request.path_info[:500], getattr(request, "user", None), prefix)
+    except DatabaseError as error:
+        # What is refused stays refused while the database is away (such as /metrics, which does not need it).
+        _log.warning("denial_not_audited", extra={"route": route, "error": str(error)})
 
 
 def _make_wait(response: HttpResponseBase, wait: int) -> None:

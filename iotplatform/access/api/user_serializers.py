@@ -43,7 +43,13 @@ class PasswordField(serializers.CharField):
         )
 
 
+@extend_schema_field({"type": "string", "maxLength": 254, "description": "An email address, or empty."})
+class EmailOrNothing(serializers.EmailField):
+    """The framework describes an empty one as an address."""
+
+
 class UserSerializer(StrictSerializer):
+    email = EmailOrNothing(max_length=254, allow_blank=True, required=False)
     active = serializers.BooleanField(source="is_active", required=False, help_text="Whether one may log in.")
     superuser = serializers.BooleanField(source="is_superuser", read_only=True, help_text="Made by command only.")
     role = serializers.ChoiceField(
