@@ -70,7 +70,7 @@ def test_a_page_shows_the_reading_as_it_came_and_lets_nobody_edit_history(admin:
     row = quarantined(payload='{"a": "<script>alert(1)</script>"}')
     response = admin.client.get(f"/admin/telemetry/quarantinedreading/{row.pk}/change/")
     assert b"<script>alert(1)" not in response.content
-    assert b"_save" not in response.content
+    assert b'name="_save"' not in response.content
     admin.get("telemetry_quarantinedreading_delete", row.pk, status=403)
     admin.get("telemetry_quarantinedreading_add", status=403)
 
