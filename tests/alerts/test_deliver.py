@@ -194,6 +194,7 @@ def test_two_workers_at_once_route_each_opening_once(receiver: WebServer) -> Non
     assert {each["id"] for each in receiver.received[0].body["alerts"]} == {alert.pk for alert in alerts}
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_holds_up_nobody_else(receiver: WebServer, configure: Any) -> None:
     from tests.alerts.receivers import web_server
 

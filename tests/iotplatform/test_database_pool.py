@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -23,6 +24,7 @@ def is_served(pool: ConnectionPool) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_requests_get_connections_soon_after_the_database_is_back() -> None:
     options = settings.DATABASES["default"]["OPTIONS"]["pool"]
     with tempfile.TemporaryDirectory(prefix="pool-", dir="/tmp") as folder:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.faults.alert_kills import kill_while_alerting, platform_with_receiver
 
 _SEED = 20_261_121
 _ROUNDS = 7
 
 
+@pytest.mark.slow
 def test_every_alert_opens_once_and_is_told_whatever_is_killed() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="alerts-", dir="/tmp") as folder,

@@ -18,6 +18,7 @@ def site() -> Iterator[Site]:
         yield running
 
 
+@pytest.mark.slow
 def test_what_explore_shows_becomes_a_file_every_day(site: Site) -> None:
     key = site.platform.provision("pump-1")
     times = [datetime.now(UTC) - timedelta(days=1, minutes=step) for step in range(120)]
