@@ -97,8 +97,8 @@ def _window(state: str, interval: float | None, now: datetime) -> Q:
 
 def _deadlines(interval: float | None, now: datetime) -> tuple[datetime, datetime]:
     """Before the first, a device that spoke last is late; before the second, silent."""
-    # last_seen is written every few seconds only, so a device may have spoken that much later than it says.
-    grace = settings.PLATFORM.last_seen_flush_seconds
+    # last_seen is written every few seconds only, after drains handed it over: a device may have spoken that much later.
+    grace = 2 * settings.PLATFORM.last_seen_flush_seconds
     # A century is as good as for ever, and stays within what a datetime can hold.
     seconds = min(DEFAULT_INTERVAL_SECONDS if interval is None else interval, 1e9)
     late, silent = (now - timedelta(seconds=factor * seconds + grace) for factor in (LATE_AFTER, SILENT_AFTER))

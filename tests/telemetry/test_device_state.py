@@ -11,12 +11,12 @@ from telemetry.device_state import DeviceState, in_state, state_of, with_expecte
 from telemetry.models import Device, DeviceLastSeen, DeviceType, MetricDefinition
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-GRACE = 5
+GRACE = 10
 
 
 @pytest.fixture(autouse=True)
-def five_seconds_of_grace(settings: Any) -> None:
-    assert settings.PLATFORM.last_seen_flush_seconds == GRACE
+def ten_seconds_of_grace(settings: Any) -> None:
+    assert 2 * settings.PLATFORM.last_seen_flush_seconds == GRACE
 
 
 @pytest.mark.parametrize(
