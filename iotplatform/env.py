@@ -145,7 +145,7 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "login_address_attempts": Number(1, 100_000, "50"),
     "login_wait_seconds": Number(1, 3600, "30"),
     "login_max_wait_seconds": Number(1, 86_400, "900"),
-    "api_rate_limit": Number(0, 1e9, "6000"),
+    "api_rate_limit": Number(0, 1e9, "60000"),
     "api_anonymous_rate_limit": Number(0, 1e9, "300"),
     "audit_keep_days": Number(0, 36_500, "0"),
     "jwt_issuer": Text(r"\S*", "https://login.example.org/realms/plant"),
