@@ -14,19 +14,18 @@ from django.utils import timezone
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
+from alerts import silence_words
 from alerts.admin.audited import AuditedAdmin
 from alerts.admin.form_fields import LabelsField
 from alerts.api.documents import document
 from alerts.api.silence_serializers import silence_faults
 from alerts.models import Silence
-from alerts.silencing import in_force
 from telemetry.admin.things import SeenAdmin
 from telemetry.audit import audit
 from telemetry.sight import of_visible_scopes, within_sight_of
 from thresholds.admin.form import known_metrics, known_zones
 from thresholds.admin.form_fields import SuggestionsWidget, WindowsField
-from thresholds.models import Severity
-from thresholds.schedule import parse, problems
+from thresholds.schedule import problems
 
 __all__ = ["SilenceAdmin"]
 
@@ -154,19 +153,8 @@ class SilenceAdmin(AuditedAdmin, SeenAdmin):
 
     @display(description="State", label={"in force": "warning", "waiting": "info", "over": "success"})
     def state(self, silence: Silence) -> str:
-        now = timezone.now()
-        if silence.ends_at is not None and silence.ends_at <= now:
-            return "over"
-        return "in force" if in_force(silence.starts_at, silence.ends_at, parse(silence.schedule), now) else "waiting"
+        return silence_words.state(silence, timezone.now())
 
     @display(description="Holds back")
     def holds(self, silence: Silence) -> str:
-        parts = [f"device {silence.device.name}"] if silence.device else []
-        parts += [f"group {silence.group.path}"] if silence.group else []
-        parts += [f"type {silence.device_type.name}"] if silence.device_type else []
-        parts += [f"threshold {silence.threshold.name}"] if silence.threshold else []
-        parts += [f"metric {silence.metric}"] if silence.metric else []
-        parts += [f"{key}: {value}" for key, value in silence.labels.items()]
-        text = ", ".join(parts) or "every alert"
-        most = Severity(silence.max_severity)
-        return text if most == Severity.CRITICAL else f"{text}, up to {most.label}"
+        return silence_words.holds(silence)

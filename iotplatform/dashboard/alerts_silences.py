@@ -13,12 +13,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from alerts.models import HeldAlert, Silence
-from alerts.silencing import in_force
+from alerts.silence_words import holds, state
 from iotplatform.dashboard.page import answer, page
 from iotplatform.dashboard.thresholds_choices import WEEKDAYS, device_types, groups, zones
 from telemetry.sight import of_visible_scopes, within_sight
 from thresholds.models import Severity
-from thresholds.schedule import ScheduleError, parse
 from thresholds.sentence import schedule_phrase
 
 __all__ = ["silences", "visible_silences"]
@@ -79,29 +78,7 @@ def visible_silences(user: Any) -> QuerySet[Silence]:
 
 
 def _row(silence: Silence, now: datetime, held: int, *, own: bool) -> Row:
-    return Row(silence, _state(silence, now), _holds(silence), _hours(silence), silence.starts_at < now, held, own)
-
-
-def _state(silence: Silence, now: datetime) -> str:
-    if silence.ends_at is not None and silence.ends_at <= now:
-        return "over"
-    try:
-        return "in force" if in_force(silence.starts_at, silence.ends_at, parse(silence.schedule), now) else "waiting"
-    except ScheduleError:
-        return "waiting"
-
-
-def _holds(silence: Silence) -> str:
-    """Which alerts it holds back, in words."""
-    parts = [f"device {silence.device.name}"] if silence.device else []
-    parts += [f"group {silence.group.path}"] if silence.group else []
-    parts += [f"type {silence.device_type.name}"] if silence.device_type else []
-    parts += [f"threshold {silence.threshold.name}"] if silence.threshold else []
-    parts += [f"metric {silence.metric}"] if silence.metric else []
-    parts += [f"{key}: {value}" for key, value in silence.labels.items()]
-    text = ", ".join(parts) or "every alert"
-    most = Severity(silence.max_severity)
-    return text if most == Severity.CRITICAL else f"{text}; up to {most.label}"
+    return Row(silence, state(silence, now), holds(silence), _hours(silence), silence.starts_at < now, held, own)
 
 
 def _hours(silence: Silence) -> str:

@@ -12,14 +12,13 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
+from telemetry.binary_rows import TO_2000
 from telemetry.timeseries.engine import TABLE, as_timestamp
 
 __all__ = ["Columns", "columns_of"]
 
 #: As timestamptz_send and float8send write them.
 _ROW = np.dtype([("time", ">i8"), ("value", ">f8")])
-#: PostgreSQL counts µs from 2000-01-01 UTC.
-_EPOCH = 946_684_800_000_000
 _PACKED = f"""
     SELECT string_agg(packed, ''::bytea) FROM (
         SELECT timestamptz_send(time) || float8send(value) AS packed FROM {TABLE}
@@ -47,4 +46,4 @@ def columns_of(series_id: int, start: int, end: int, limit: int) -> Columns:
         cursor.execute(_PACKED, [series_id, as_timestamp(start), as_timestamp(end), limit])
         (packed,) = cursor.fetchone()
     rows = np.frombuffer(packed or b"", _ROW)
-    return Columns(rows["time"].astype(np.int64) + _EPOCH, rows["value"].astype(np.float64))
+    return Columns(rows["time"].astype(np.int64) + TO_2000, rows["value"].astype(np.float64))
