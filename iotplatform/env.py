@@ -6,7 +6,6 @@ from the environment or from the file that ``<NAME>_FILE`` names, never from ``c
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -18,155 +17,11 @@ from typing import Any
 
 import yaml
 
+from iotplatform.setting_kinds import Choice, ConfigError, Number, Text
+from iotplatform.tunables import TUNABLES
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_FILE = BASE_DIR / "config.yaml"
-
-
-class ConfigError(Exception):
-    """A setting is wrong; the message names it and shows a right one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number in [low, high]."""
-
-    low: float
-    high: float
-    example: str
-    whole: bool = True
-
-    def parse(self, name: str, raw: object) -> int | float:
-        try:
-            value = int(str(raw)) if self.whole else float(str(raw))
-        except ValueError:
-            value = None  # type: ignore[assignment]
-        if value is None or not self.low <= value <= self.high:
-            kind = "a whole number" if self.whole else "a number"
-            raise ConfigError(
-                f"{name} is {raw!r}, but must be {kind} from {self.low:g} to {self.high:g}, for example {name}={self.example}"
-            )
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    values: tuple[str, ...]
-
-    def parse(self, name: str, raw: object) -> str:
-        # YAML 1.1 reads a bare on/off as a boolean.
-        text = {True: "on", False: "off"}.get(raw, str(raw).lower()) if isinstance(raw, bool) else str(raw).lower()
-        if text not in self.values:
-            raise ConfigError(
-                f"{name} is {raw!r}, but must be one of {', '.join(self.values)}: {name}={self.values[0]}"
-            )
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    pattern: str
-    example: str
-
-    def parse(self, name: str, raw: object) -> str:
-        text = str(raw).strip()
-        if not re.fullmatch(self.pattern, text):
-            raise ConfigError(f"{name} is {raw!r}, which is not of the right form, for example {name}={self.example}")
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Networks in CIDR form, with commas between them; may be empty."""
-
-    def parse(self, name: str, raw: object) -> str:
-        text = str(raw or "").strip()
-        try:
-            for each in filter(None, (part.strip() for part in text.split(","))):
-                ipaddress.ip_network(each)
-        except ValueError as error:
-            raise ConfigError(
-                f"{name} is {raw!r}: {error}; right is for example {name}=10.1.0.0/16,fd00::/8"
-            ) from error
-        return text
-
-
-TUNABLES: dict[str, Number | Choice | Text | Networks] = {
-    "web_processes": Number(1, 64, "2"),
-    "web_threads": Number(4, 512, "32"),
-    "drain_workers": Number(1, 64, "2"),
-    "allowed_hosts": Text(r"[^\s,]+(\s*,\s*[^\s,]+)*", "iot.example.org,localhost"),
-    "metrics_networks": Text(r"([0-9a-fA-F.:]+/\d+(\s*,\s*[0-9a-fA-F.:]+/\d+)*)?", "127.0.0.0/8,10.0.0.0/8"),
-    "max_body_bytes": Number(1024, 1 << 30, "8388608"),
-    "max_values_per_request": Number(1, 10_000_000, "100000"),
-    "max_future_seconds": Number(0, 86_400, "300"),
-    "max_age_days": Number(1, 36_500, "30"),
-    "max_series_per_device": Number(1, 100_000, "500"),
-    "max_wait_seconds": Number(0, 60, "5", whole=False),
-    "key_rate_limit": Number(0, 1e9, "1000"),
-    "idempotency_hours": Number(1, 168, "24"),
-    "idempotency_max_keys": Number(1, 1e9, "1000000"),
-    "shards": Number(1, 256, "4"),
-    "log_keep_seconds": Number(0, 86_400, "60"),
-    "log_keep_bytes": Number(0, 1 << 40, "268435456"),
-    "log_max_bytes": Number(1 << 16, 1 << 40, "536870912"),
-    "log_redis_maxmemory": Text(r"\d+(b|kb|mb|gb)", "1gb"),
-    "redis_timeout_seconds": Number(0.1, 60, "3", whole=False),
-    "drain_max_rows": Number(1, 1_000_000, "50000"),
-    "drain_attempts": Number(1, 100, "5"),
-    "sweep_seconds": Number(0.2, 60, "2", whole=False),
-    "database_timeout_seconds": Number(0.5, 60, "5", whole=False),
-    "last_seen_flush_seconds": Number(1, 600, "5"),
-    "registry_poll_seconds": Number(0.05, 4, "0.5", whole=False),
-    "timeseries_engine": Choice(("auto", "timescale", "partitions")),
-    "partition_days": Number(1, 366, "7"),
-    "partitions_ahead": Number(1, 60, "4"),
-    "raw_retention_days": Number(0, 36_500, "365"),
-    "compress_after_days": Number(0, 36_500, "14"),
-    "quarantine_max_rows": Number(1, 1e9, "100000"),
-    "quarantine_per_device_per_minute": Number(0, 1e6, "600"),
-    "rollup_refresh_seconds": Number(1, 3600, "60"),
-    "rollup_delay_seconds": Number(0, 3600, "30"),
-    "quarantine_keep_days": Number(1, 3650, "30"),
-    "receipt_keep_days": Number(1, 365, "7"),
-    "query_timeout_seconds": Number(0.1, 60, "5", whole=False),
-    "query_max_rows": Number(1000, 1e9, "1000000"),
-    "query_max_points": Number(100, 10_000_000, "50000"),
-    "query_cache_seconds": Number(0, 2_592_000, "86400"),
-    "query_stale_seconds": Number(0, 86_400, "900"),
-    "alert_flapping_openings": Number(1, 1000, "5"),
-    "alert_flapping_minutes": Number(0.1, 1440, "10", whole=False),
-    "alert_group_seconds": Number(0, 3600, "30", whole=False),
-    "alert_timeout_seconds": Number(1, 30, "10", whole=False),
-    "alert_retry_hours": Number(0.01, 168, "24", whole=False),
-    "alert_egress_allow": Networks(),
-    "alert_keep_days": Number(0, 36_500, "365"),
-    "email_from": Text(r"[^\s@]+@[^\s@]+|[^<>\r\n]+ <[^\s@<>]+@[^\s@<>]+>", "Telemetry <alerts@example.org>"),
-    "login_attempts": Number(1, 1000, "10"),
-    "login_address_attempts": Number(1, 100_000, "50"),
-    "login_wait_seconds": Number(1, 3600, "30"),
-    "login_max_wait_seconds": Number(1, 86_400, "900"),
-    "api_rate_limit": Number(0, 1e9, "60000"),
-    "api_anonymous_rate_limit": Number(0, 1e9, "300"),
-    "audit_keep_days": Number(0, 36_500, "0"),
-    "jwt_issuer": Text(r"\S*", "https://login.example.org/realms/plant"),
-    "jwt_jwks_url": Text(
-        r"(https://\S+|http://(127\.0\.0\.1|localhost)(:\d+)?(/\S*)?)?", "https://login.example.org/realms/plant/certs"
-    ),
-    "jwt_audience": Text(r"\S*", "iot-platform"),
-    "jwt_roles_claim": Text(r"[\w.:/-]*", "roles"),
-    "export_folder": Text(r"(/[^\0\r\n]*)?", "/srv/exports"),
-    "export_keep_days": Number(0, 36_500, "30"),
-    "export_max_rows": Number(1000, 1e10, "50000000"),
-    "export_link_days": Number(1, 90, "7"),
-    "export_s3_endpoint": Text(r"(https?://[^\s/?#@]+/?)?", "https://s3.eu-central-1.amazonaws.com"),
-    "export_s3_bucket": Text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "plant-exports"),
-    "export_s3_region": Text(r"[a-z0-9-]+", "eu-central-1"),
-    "export_s3_prefix": Text(r"([\w!.*'()-]+(/[\w!.*'()-]+)*/?)?", "telemetry/"),
-    "export_s3_allow": Networks(),
-    "simulator": Choice(("on", "off")),
-    "simulator_devices": Number(1, 100_000, "50"),
-    "simulator_rate": Number(0.1, 1e6, "50", whole=False),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from iotplatform.env import ConfigError
+from iotplatform.setting_kinds import ConfigError
 
 __all__ = ["mail_settings"]
 

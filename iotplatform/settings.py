@@ -9,9 +9,10 @@ import psycopg.conninfo
 from django.core.exceptions import ImproperlyConfigured
 
 from iotplatform.admin_kit import UNFOLD as UNFOLD
-from iotplatform.env import BASE_DIR, ConfigError, config
+from iotplatform.env import BASE_DIR, config
 from iotplatform.mail import mail_settings
 from iotplatform.observability import logs, metric_files
+from iotplatform.setting_kinds import ConfigError
 from telemetry.deadline import BoundedConnection
 
 # Before anything declares a metric or logs a line.

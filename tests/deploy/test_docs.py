@@ -11,7 +11,9 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from iotplatform.env import BASE_DIR, CONFIG_FILE, TUNABLES, Number
+from iotplatform.env import BASE_DIR, CONFIG_FILE
+from iotplatform.setting_kinds import Number
+from iotplatform.tunables import TUNABLES
 from tests.live import LivePlatform
 
 DOCUMENTS = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").glob("*.md")])

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from iotplatform.env import ConfigError, Networks, load
+from iotplatform.env import load
 from iotplatform.mail import mail_settings
+from iotplatform.setting_kinds import ConfigError, Networks
 
 
 @pytest.mark.parametrize(
