@@ -60,6 +60,16 @@ class Outcome:
     answers: Counter[int] = field(default_factory=Counter)
     slowest: float = 0.0
     violations: list[str] = field(default_factory=list)
+    #: Why it could not be tried on this machine, where it could not.
+    untried: str = ""
+
+    def add(self, other: Outcome) -> None:
+        """Count another scenario's outcome in."""
+        for name in ("batches", "accepted", "stored", "lost_batches", "refused", "looks", "retried"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.answers.update(other.answers)
+        self.slowest = max(self.slowest, other.slowest)
+        self.violations += other.violations
 
     def __str__(self) -> str:
         without = f"{self.answers[503]} × 503, {self.answers[NO_ANSWER]} × no answer"

@@ -8,99 +8,81 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.faults import alert_kills, clock, kills, outages, replaced, stops
 from tests.faults.load import Outcome
-from tests.live import LivePlatform
-
-#: Scenarios on one platform: what is done, and how often (or for how many seconds).
-_ON_ONE_PLATFORM: dict[str, tuple[Callable[[LivePlatform, int, int], Outcome], int]] = {
-    "kill_drains": (kills.kill_drains, 20),
-    "kill_log": (kills.kill_log, 5),
-    "kill_database": (kills.kill_database, 5),
-    "kill_web": (kills.kill_web, 5),
-    "database_away": (outages.database_away, 30),
-    "log_away": (outages.log_away, 15),
-    "database_hangs": (outages.database_hangs, 15),
-    "log_hangs": (outages.log_hangs, 15),
-    "log_emptied": (replaced.log_emptied, 4),
-    "log_set_back": (replaced.log_set_back, 4),
-    "database_set_back": (replaced.database_set_back, 4),
-}
-_STOPS = 6
-_ALERTS = 20
+from tests.soak.scenarios import PLATFORMS, SCENARIOS, Scenario
 
 
 def main() -> int:
     options = _options()
+    began, total, rounds, failed, untried = time.monotonic(), Outcome(), 0, 0, 0
     with tempfile.TemporaryDirectory(prefix="soak-", dir="/tmp") as folder:
-        began, total, rounds, failed = time.monotonic(), Outcome(), 0, 0
-        for name, number, outcome in _run(Path(folder), options):
-            rounds += number
+        for scenario, amount, seconds, outcome in _run(Path(folder), options):
+            if outcome.untried:
+                untried += 1
+                print(f"untried {scenario.name}: {outcome.untried}", flush=True)
+                continue
+            rounds += 1 if scenario.seconds else amount
             failed += bool(outcome.violations)
-            _add(total, outcome)
-            print(f"{'FAILED' if outcome.violations else 'ok':7}{name} ({number}): {outcome}", flush=True)
+            total.add(outcome)
+            verdict = "FAILED" if outcome.violations else "ok"
+            unit = " s" if scenario.seconds else ""
+            print(f"{verdict:7} {scenario.name} ({amount}{unit}) in {seconds:.0f} s: {outcome}", flush=True)
             for violation in outcome.violations:
-                print(f"       - {violation}", flush=True)
+                print(f"        - {violation}", flush=True)
     verdict = "FAILED" if failed or not rounds else "ok"
     print(
-        f"soak {verdict}: {rounds} rounds, {failed} scenarios failed, {len(total.violations)} violations; {total}; "
-        f"seed {options.seed}, {time.monotonic() - began:.0f} s"
+        f"soak {verdict}: {rounds} rounds, {failed} scenarios failed, {untried} untried, "
+        f"{len(total.violations)} violations; {total}; seed {options.seed}, {time.monotonic() - began:.0f} s"
     )
     return int(verdict != "ok")
 
 
-def _run(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, int, Outcome]]:
-    """Name, rounds and outcome of each scenario, as they are done."""
-
-    def wanted(name: str) -> bool:
-        return not options.only or name in options.only.split(",")
-
-    def often(rounds: int) -> int:
-        return max(1, round(rounds * options.rounds))
-
-    if any(wanted(name) for name in _ON_ONE_PLATFORM):
-        with LivePlatform(folder / "a") as platform:
-            for number, (name, (scenario, rounds)) in enumerate(_ON_ONE_PLATFORM.items()):
-                if wanted(name):
-                    run, seed = often(rounds), options.seed + number
-                    made = _guarded(lambda scenario=scenario, run=run, seed=seed: [scenario(platform, run, seed)])
-                    yield name, 1 if name.endswith(("_away", "_hangs")) else run, made[0]
-    if wanted("clock"):
-        with clock.platform_with_clock(folder / "b") as (platform, set_clock):
-            for outcome in _guarded(lambda: clock.clock_back_and_forth(platform, set_clock, options.seed)):
-                yield "clock", 1, outcome
-    if wanted("stops"):
-        run = often(_STOPS)
-        yield "stops", run, _guarded(lambda: [stops.stop_and_kill(folder / "c", run, options.seed)])[0]
-    if wanted("alerts"):
-        with alert_kills.platform_with_receiver(folder / "d") as (platform, inbox):
-            run = often(_ALERTS)
-            made = _guarded(lambda: [alert_kills.kill_while_alerting(platform, inbox, run, options.seed)])
-            yield "alerts", run, made[0]
+def _run(folder: Path, options: argparse.Namespace) -> Iterator[tuple[Scenario, int, float, Outcome]]:
+    """Each scenario that is wanted, with its amount, how long it took (s), and its outcome, as they are done."""
+    places = itertools.count(1)
+    for kind, group in itertools.groupby(_wanted(options.only), key=lambda each: each[1].platform):
+        scenarios = list(group)
+        with contextlib.ExitStack() as stack:
+            try:
+                platform = stack.enter_context(PLATFORMS[kind](folder / str(next(places))))
+            except Exception as error:
+                yield from ((one, 0, 0.0, _not_carried_out(error)) for _, one in scenarios)
+                continue
+            for number, scenario in scenarios:
+                amount, began = max(1, round(scenario.amount * options.rounds)), time.monotonic()
+                outcome = _guarded(scenario, platform, amount, options.seed + number)
+                yield scenario, amount, time.monotonic() - began, outcome
 
 
-def _guarded(run: Callable[[], list[Outcome]]) -> list[Outcome]:
+def _wanted(only: str) -> Iterable[tuple[int, Scenario]]:
+    """Scenarios with their numbers. Raises SystemExit for a name that there is not."""
+    names = [name for name in only.split(",") if name]
+    if unknown := set(names) - {scenario.name for scenario in SCENARIOS}:
+        raise SystemExit(f"no such scenario: {', '.join(sorted(unknown))}")
+    return [(number, one) for number, one in enumerate(SCENARIOS) if not names or one.name in names]
+
+
+def _guarded(scenario: Scenario, platform: Any, amount: int, seed: int) -> Outcome:
     """A scenario that cannot be carried on counts as failed; the others go on."""
     try:
-        return run()
+        return scenario.run(platform, amount, seed)
     except Exception as error:
-        traceback.print_exc()
-        return [Outcome(violations=[f"not carried out: {error!r}"])]
+        return _not_carried_out(error)
 
 
-def _add(total: Outcome, one: Outcome) -> None:
-    for name in ("batches", "accepted", "stored", "lost_batches", "refused", "looks", "retried"):
-        setattr(total, name, getattr(total, name) + getattr(one, name))
-    total.answers.update(one.answers)
-    total.slowest = max(total.slowest, one.slowest)
-    total.violations += one.violations
+def _not_carried_out(error: Exception) -> Outcome:
+    traceback.print_exception(error)
+    return Outcome(violations=[f"not carried out: {error!r}"])
 
 
 def _options() -> argparse.Namespace:

@@ -1,0 +1,63 @@
+"""Every scenario of `make soak`: its name, what is done, how often (or for how long), and on which kind of platform.
+
+A new one is one line in SCENARIOS. Neighbours of the same kind share one platform, so keep them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults import alert_kills, clock, kills, outages, replaced, stops
+from tests.faults.load import Outcome
+from tests.live import LivePlatform
+
+__all__ = ["PLATFORMS", "SCENARIOS", "Scenario"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``run(platform, amount, seed)``, with what the platform's kind gives; ``amount`` counts rounds or seconds."""
+
+    name: str
+    run: Callable[[Any, int, int], Outcome]
+    amount: int = 1
+    #: Whether ``amount`` is the seconds of one round.
+    seconds: bool = False
+    #: A key of PLATFORMS.
+    platform: str = "live"
+
+
+#: By kind, what is made in a folder (that does not exist yet) for scenarios of that kind, and taken away after them.
+PLATFORMS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
+    "live": LivePlatform,
+    "clock": clock.platform_with_clock,
+    "alerts": alert_kills.platform_with_receiver,
+    # The scenario makes its own platform in the folder.
+    "folder": nullcontext,
+}
+
+SCENARIOS = (
+    Scenario("kill_drains", kills.kill_drains, 20),
+    Scenario("kill_log", kills.kill_log, 5),
+    Scenario("kill_database", kills.kill_database, 5),
+    Scenario("kill_web", kills.kill_web, 5),
+    Scenario("database_away", outages.database_away, 30, seconds=True),
+    Scenario("log_away", outages.log_away, 15, seconds=True),
+    Scenario("database_hangs", outages.database_hangs, 15, seconds=True),
+    Scenario("log_hangs", outages.log_hangs, 15, seconds=True),
+    Scenario("log_emptied", replaced.log_emptied, 4),
+    Scenario("log_set_back", replaced.log_set_back, 4),
+    Scenario("database_set_back", replaced.database_set_back, 4),
+    Scenario("clock", lambda given, _, seed: clock.clock_back_and_forth(*given, seed), platform="clock"),
+    Scenario("stops", stops.stop_and_kill, 6, platform="folder"),
+    Scenario(
+        "alerts",
+        lambda given, rounds, seed: alert_kills.kill_while_alerting(*given, rounds, seed),
+        20,
+        platform="alerts",
+    ),
+)
