@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev browser run test test-slow lint soak bench screenshots clean
+.PHONY: help setup setup-dev programs run test test-slow lint soak bench screenshots clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
@@ -39,23 +39,32 @@ lint: setup-dev
 	@# Django's plugin loads the settings, which want to know servers; none is spoken to.
 	DATABASE_URL=postgresql://lint@/lint REDIS_URL=redis://lint RUN_DIR=$$(mktemp -d) $(BIN)/mypy .
 
-# Pages are tested in a real browser: where there is none, root installs it, and anybody else is told (tests say so too).
-browser:
-	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
-		command -v "$$name" >/dev/null && exit 0; \
+# Programs that tests need: where one is missing, root installs it, and anybody else is told (tests say so too). A service
+# that comes with one is not started: the tests start it themselves.
+programs:
+	@missing=""; found=""; \
+	for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		command -v "$$name" >/dev/null && found=1; \
 	done; \
+	[ -n "$$found" ] || missing="$$missing chromium fonts-dejavu-core"; \
+	[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing="$$missing nginx"; \
+	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing Chromium for the tests of pages"; \
+		echo "installing for the tests:$$missing"; \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ -e $$policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >$$policy && chmod +x $$policy; fi; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-			chromium fonts-dejavu-core >/dev/null; \
+			$$missing >/dev/null; status=$$?; \
+		[ -z "$$policy" ] || rm -f $$policy; \
+		exit $$status; \
 	else \
-		echo "no Chromium here: the tests of pages are left out (apt-get install chromium)"; \
+		echo "missing here, so tests that need it are left out or fail: apt-get install$$missing"; \
 	fi
 
-test: lint browser
+test: lint programs
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: setup-dev browser
+test-slow: setup-dev programs
 	$(BIN)/python -m pytest -m slow
 
 soak: setup-dev

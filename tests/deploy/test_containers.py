@@ -18,7 +18,7 @@ from iotplatform.launcher import processes
 
 COMPOSE = BASE_DIR / "docker-compose.yml"
 DOCKERFILE = BASE_DIR / "Dockerfile"
-PLATFORM_SERVICES = ("web", "drain1", "drain2", "worker", "beat", "migrate", "simulator")
+PLATFORM_SERVICES = ("web", "web2", "drain1", "drain2", "worker", "beat", "migrate", "simulator")
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,37 @@ def test_every_service_has_health_check_restart_limits_and_an_ordinary_user(comp
             assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
 
 
-def test_only_the_web_server_can_be_reached_and_by_default_only_from_this_machine(compose: dict) -> None:
+def test_only_the_proxy_can_be_reached_and_by_default_only_from_this_machine(compose: dict) -> None:
     open_services = {name: service["ports"] for name, service in services(compose) if service.get("ports")}
-    assert open_services == {"web": ["${BIND:-127.0.0.1}:${PORT:-8000}:8000"]}
+    assert open_services["proxy"] == [
+        "${BIND:-127.0.0.1}:${PORT:-8000}:8080",
+        "${BIND:-127.0.0.1}:${PORT_TLS:-8443}:8443",
+    ]
+    for name, ports in open_services.items():  # others are for operators on this machine, where they ask for them
+        assert name == "proxy" or (
+            compose["services"][name].get("profiles") and all(port.startswith("127.0.0.1:") for port in ports)
+        ), name
     assert compose["networks"]["back"]["internal"] is True
     for name in ("database", "log", "cache"):
         assert compose["services"][name]["networks"] == ["back"]
+    assert compose["services"]["proxy"]["networks"] == ["front"], "it has no business with the servers"
+
+
+def test_the_proxy_runs_what_is_tested_before_every_web_process(compose: dict) -> None:
+    proxy = compose["services"]["proxy"]
+    script = (BASE_DIR / "deploy" / "nginx" / "start").read_text()
+    assert proxy["entrypoint"][-1] == "/etc/iot-proxy/start"
+    assert "./deploy/nginx:/etc/iot-proxy:ro" in proxy["volumes"]
+    for variable in proxy["environment"]:
+        assert f"${{{variable}:-" in script, f"{variable} means nothing to deploy/nginx/start"
+    webs = {name for name, service in services(compose) if service.get("environment", {}).get("PROCESS_NAME") == name}
+    webs = {name for name in webs if name.startswith("web")}
+    assert set(proxy["environment"]["UPSTREAMS"].split(",")) == {f"{name}:8000" for name in webs}
+    assert len(webs) == 2
+    network = compose["networks"]["front"]["ipam"]["config"][0]["subnet"]
+    for name in webs:
+        assert compose["services"][name]["environment"]["TRUSTED_PROXIES"] == network
+        assert "command" not in compose["services"][name]
 
 
 def test_the_log_loses_nothing_and_the_cache_is_another_server(compose: dict) -> None:
@@ -79,7 +104,7 @@ def test_the_log_loses_nothing_and_the_cache_is_another_server(compose: dict) ->
 
 
 def test_everything_waits_for_the_migrations(compose: dict) -> None:
-    for name in ("web", "drain1", "drain2", "worker", "beat"):
+    for name in ("web", "web2", "drain1", "drain2", "worker", "beat"):
         needs = compose["services"][name]["depends_on"]
         assert needs["migrate"] == {"condition": "service_completed_successfully"}, name
         assert needs["database"] == {"condition": "service_healthy"}, name
