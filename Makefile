@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev programs run test test-slow lint soak bench screenshots clean
+.PHONY: help setup setup-dev security programs run test test-slow lint soak bench screenshots clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
 	@echo "make test        linters, types, tests"
+	@echo "make security    what is known to be dangerous: in the code, in the packages, left lying about"
 	@echo "make test-slow   what takes longer"
 	@echo "make bench       benchmarks (ONLY=P1,P2 for some)"
 	@echo "make soak        the fault suite with all its rounds"
@@ -39,6 +40,12 @@ lint: setup-dev
 	@# Django's plugin loads the settings, which want to know servers; none is spoken to.
 	DATABASE_URL=postgresql://lint@/lint REDIS_URL=redis://lint RUN_DIR=$$(mktemp -d) $(BIN)/mypy .
 
+# Its own tests, and those of what an attacker would try, are in tests/security and run with all the others.
+security: setup-dev
+	$(BIN)/bandit -q -c pyproject.toml -r . -ll
+	$(BIN)/python -m tests.security.secret_scan
+	$(BIN)/python -m tests.security.audit
+
 # Programs that tests need: where one is missing, root installs it, and anybody else is told (tests say so too). A service
 # that comes with one is not started: the tests start it themselves.
 programs:
@@ -61,7 +68,7 @@ programs:
 		echo "missing here, so tests that need it are left out or fail: apt-get install$$missing"; \
 	fi
 
-test: lint programs
+test: lint security programs
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: setup-dev programs

@@ -38,4 +38,4 @@ _Loader.add_constructor(f"{_TAG}float", lambda _, node: float(node.value))
 
 def load(text: str) -> Any:
     """What the text says. Raises yaml.YAMLError, ValueError."""
-    return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+    return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader  # nosec B506

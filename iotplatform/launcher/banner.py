@@ -6,7 +6,7 @@ from iotplatform.env import Config
 
 __all__ = ["lines", "local_url"]
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 - names them, binds nothing
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 - names them, binds nothing  # nosec B104
 
 
 def local_url(config: Config) -> str:

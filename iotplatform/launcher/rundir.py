@@ -67,7 +67,7 @@ class RunDir:
         recorded = self.read("servers.json").get("socket_dir")
         if recorded and recorded != str(folder):  # still there after a crash
             shutil.rmtree(recorded, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix="iot-", dir="/tmp"))  # TMPDIR may be as deep as RUN_DIR
+        return Path(tempfile.mkdtemp(prefix="iot-", dir="/tmp"))  # private (mkdtemp); TMPDIR may be as deep as RUN_DIR  # nosec B108
 
     def remove_sockets(self) -> None:
         """After the servers have stopped: remove the folder of their sockets where it lies outside RUN_DIR."""

@@ -143,7 +143,7 @@ def _connections(rate: float) -> int:
 
 def _local_url() -> str:
     """Where this machine reaches a server bound to HOST and PORT."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(platform.host, platform.host)  # noqa: S104 - names it, binds nothing
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(platform.host, platform.host)  # noqa: S104  # nosec B104
     return f"http://{host}:{platform.port}"
 
 
