@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -18,10 +19,10 @@ BIN = Path(sys.executable).parent
 #: Put together here, so that no line of this file looks like one.
 PLANTED = {
     "aws.py": "key = '" + "AKIA" + "QWERTZUIOPASDFGH" + "'",
-    "github.yaml": "token: " + "ghp_" + "x7Fq2LmZ9Rt4Vb6Ny1Kc3Hd8Js5Wg0Pa2Ue4",
+    "github.yaml": "token: " + "ghp_" + "x7Fq2LmZ9Rt4" + "Vb6Ny1Kc3Hd8" + "Js5Wg0Pa2Ue4",
     "server.pem": "-----BEGIN " + "RSA PRIVATE KEY-----",
     "url.md": "postgresql://iot:" + "7hQx2pLw9Z" + "@db.internal/iot",
-    "key.env": "SECRET_KEY = '" + "b7f1c09ad5e2468f93b0d7c1e5a8f264" + "'",
+    "key.env": "SECRET_KEY = '" + hashlib.sha256(b"planted").hexdigest() + "'",
 }
 
 
