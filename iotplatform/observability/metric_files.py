@@ -12,10 +12,13 @@ scraped adds them all up. Two things are added to what prometheus_client does:
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
+import secrets
+import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +32,8 @@ from prometheus_client.registry import Collector
 __all__ = ["SharedMetrics", "claim", "fold_dead"]
 
 _GONE = "gone"
+#: What is left to do of folding: names of totals to put in place and of files to remove.
+_PLAN = "fold.json"
 
 
 class _Process:
@@ -41,8 +46,10 @@ class _Process:
         self.alive: IO[bytes] | None = None
 
     def announce(self) -> None:
-        # The file format splits names at "_" and finds the process at the end.
-        self.identity = re.sub(r"[^A-Za-z0-9.-]", "-", f"{self.name}-{socket.gethostname()}-{os.getpid()}")
+        # The file format splits names at "_" and finds the process at the end. The last part is there because a container
+        # that starts again has the host name and the pid that it had: it must not go on with the gauges of the dead.
+        told = f"{self.name}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.identity = re.sub(r"[^A-Za-z0-9.-]", "-", told)
         with _locked(self.folder):
             self.alive = (self.folder / f"{self.identity}.alive").open("wb")
             fcntl.flock(self.alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,27 +98,51 @@ class SharedMetrics(Collector):
 def fold_dead(folder: Path) -> list[str]:
     """Add the counts of dead processes to the file of the gone, remove their files; answers who they were.
 
-    The caller holds the folder's lock, so that a scrape counts nothing twice or not at all.
+    The caller holds the folder's lock, so that a scrape counts nothing twice or not at all. Killed in the middle, nothing
+    is either: the new totals are written beside the old ones, then a plan, and whoever comes next carries out a plan.
     """
+    plan = folder / _PLAN
+    if plan.exists():
+        _carry_out(folder, json.loads(plan.read_text()))
     dead = [path for path in folder.glob("*.alive") if not _is_locked(path)]
-    for alive in dead:
-        for path in folder.glob(f"*_{alive.stem}.db"):
-            kind = path.name.split("_", 1)[0]
-            if kind != "gauge":
-                _add(path, folder / f"{kind}_{_GONE}.db")
-            path.unlink()
-        alive.unlink()
+    if dead:
+        files = [path for alive in dead for path in folder.glob(f"*_{alive.stem}.db")]
+        kinds = {path.name.split("_", 1)[0] for path in files} - {"gauge"}
+        for kind in kinds:
+            _write_total(folder, kind, [path for path in files if path.name.startswith(f"{kind}_")])
+        steps = {"totals": sorted(kinds), "remove": [path.name for path in [*files, *dead]]}
+        written = plan.with_suffix(".tmp")
+        written.write_text(json.dumps(steps))
+        written.rename(plan)
+        _carry_out(folder, steps)
     return [path.stem for path in dead]
 
 
-def _add(source: Path, target: Path) -> None:
-    total: Any = MmapedDict(str(target))  # type: ignore[no-untyped-call]
+def _write_total(folder: Path, kind: str, sources: list[Path]) -> None:
+    """The counts of the gone and of these, in a file that does not count yet."""
+    new = folder / f"{kind}_{_GONE}.new"
+    new.unlink(missing_ok=True)
+    old = folder / f"{kind}_{_GONE}.db"
+    if old.exists():
+        shutil.copyfile(old, new)
+    total: Any = MmapedDict(str(new))  # type: ignore[no-untyped-call]
     try:
-        found: Any = MmapedDict.read_all_values_from_file(str(source))  # type: ignore[no-untyped-call]
-        for key, value, timestamp, _ in found:
-            total.write_value(key, total.read_value(key)[0] + value, timestamp)
+        for source in sources:
+            found: Any = MmapedDict.read_all_values_from_file(str(source))  # type: ignore[no-untyped-call]
+            for key, value, timestamp, _ in found:
+                total.write_value(key, total.read_value(key)[0] + value, timestamp)
     finally:
         total.close()
+
+
+def _carry_out(folder: Path, steps: Mapping[str, list[str]]) -> None:
+    for kind in steps["totals"]:
+        new = folder / f"{kind}_{_GONE}.new"
+        if new.exists():  # else it was done before
+            new.rename(folder / f"{kind}_{_GONE}.db")
+    for name in steps["remove"]:
+        (folder / name).unlink(missing_ok=True)
+    (folder / _PLAN).unlink()
 
 
 def _is_locked(path: Path) -> bool:
@@ -127,4 +158,8 @@ def _is_locked(path: Path) -> bool:
 def _locked(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Not left to closing: a child that was forked meanwhile has the file open as well, and would wait for itself.
+            fcntl.flock(lock, fcntl.LOCK_UN)
