@@ -63,11 +63,18 @@ class LivePlatform:
 
     ``settings``: environment variables such as ``SHARDS="2"``. ``run``: which processes run from the start (all of them
     if left out); the others can be started with `restart`. ``database_url``: a migrated or empty database of one's own
-    in place of the embedded server.
+    in place of the embedded server. ``wire``: called once the servers run, it answers environment variables by process
+    that only this one has (such as a DATABASE_URL with a broken network in between); `manage` has none of them.
     """
 
     def __init__(
-        self, run_dir: Path, *, run: Collection[str] | None = None, database_url: str | None = None, **settings: str
+        self,
+        run_dir: Path,
+        *,
+        run: Collection[str] | None = None,
+        database_url: str | None = None,
+        wire: Callable[[LivePlatform], Mapping[str, Mapping[str, str]]] | None = None,
+        **settings: str,
     ) -> None:
         self.run_dir = run_dir
         self.port = free_port()
@@ -77,6 +84,8 @@ class LivePlatform:
         self._given = database_url
         self._settings = settings
         self._run = run
+        self._wire = wire
+        self._own: Mapping[str, Mapping[str, str]] = {}
         self._commands: dict[str, Command] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -91,6 +100,7 @@ class LivePlatform:
             processes.metrics_dir(config).mkdir(exist_ok=True)
             self._commands = {command.name: command for command in processes.platform(config)}
             self.manage("migrate", "--noinput")
+            self._own = self._wire(self) if self._wire else {}
             for name in self._commands:
                 if self._run is None or name in self._run:
                     self._spawn(name)
@@ -241,9 +251,8 @@ class LivePlatform:
         }
 
     def _spawn(self, name: str) -> None:
-        self._running[name] = _starter.submit(
-            _run, self._commands[name], self.environment, self._log_file(name)
-        ).result()
+        environment = {**self.environment, **self._own.get(name, {})}
+        self._running[name] = _starter.submit(_run, self._commands[name], environment, self._log_file(name)).result()
 
     def _end(self, name: str) -> None:
         process = self._running.pop(name, None)

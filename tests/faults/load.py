@@ -23,6 +23,9 @@ __all__ = ["Load", "Outcome", "Target"]
 _SENDERS = 5
 _DEVICES_EACH = 3
 _PAUSE_SECONDS = 0.03
+#: So many batches accepted and stored: the platform is well again.
+_WELL_BATCHES = 20
+_RECENT = 2000
 _SETTLE_SECONDS = 120.0
 _JOIN_SECONDS = 30.0
 _runs = itertools.count(1)
@@ -118,6 +121,22 @@ class Load:
         """Wait until so many more requests are answered so. Raises AssertionError."""
         goal = self.ledger.answers[status] + more
         self.ledger.wait_for(lambda: self.ledger.answers[status] >= goal, seconds, f"{more} more answers of {status}")
+
+    def recovers_within(self, seconds: float, what: str) -> None:
+        """All is well again, in time: batches sent from now on are accepted and stored. Else that is a violation.
+
+        They go to all shards, and a shard stores in order: what was accepted before is stored then too.
+        """
+        now = time.monotonic()
+
+        def stored() -> int:
+            # The list is only ever added to, and all that was sent since is near its end.
+            return sum(one.told == "stored" and one.sent_at >= now for one in self.ledger.records[-_RECENT:])
+
+        try:
+            self.ledger.wait_for(lambda: stored() >= _WELL_BATCHES, seconds, what)
+        except AssertionError:
+            self.ledger.broken(f"{what}: not well after {seconds:.0f} s, {stored()} batches stored since")
 
     def run_for(self, seconds: float) -> None:
         """Go on for some time, where the time itself is what matters (an outage of 30 s)."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import alert_kills, clock, kills, outages, replaced, stops
+from tests.faults import alert_kills, clock, kills, network, outages, replaced, stops
 from tests.faults.load import Outcome
+from tests.faults.wires import platform_with_wires
 from tests.live import LivePlatform
 
 __all__ = ["PLATFORMS", "SCENARIOS", "Scenario"]
@@ -36,6 +37,7 @@ PLATFORMS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "live": LivePlatform,
     "clock": clock.platform_with_clock,
     "alerts": alert_kills.platform_with_receiver,
+    "wires": platform_with_wires,
     # The scenario makes its own platform in the folder.
     "folder": nullcontext,
 }
@@ -52,6 +54,12 @@ SCENARIOS = (
     Scenario("log_emptied", replaced.log_emptied, 4),
     Scenario("log_set_back", replaced.log_set_back, 4),
     Scenario("database_set_back", replaced.database_set_back, 4),
+    Scenario("network_cut", network.network_cut, 9, platform="wires"),
+    Scenario("network_silent", network.network_silent, 6, platform="wires"),
+    Scenario("network_held", network.network_held, 6, platform="wires"),
+    Scenario("network_slow", network.network_slow, 20, seconds=True, platform="wires"),
+    Scenario("network_forgets", network.network_forgets, 2, platform="wires"),
+    Scenario("commit_in_doubt", network.commit_in_doubt, 5, platform="wires"),
     Scenario("clock", lambda given, _, seed: clock.clock_back_and_forth(*given, seed), platform="clock"),
     Scenario("stops", stops.stop_and_kill, 6, platform="folder"),
     Scenario(
