@@ -98,6 +98,13 @@ class Config:
     export_s3_region: str
     export_s3_prefix: str
     export_s3_allow: str
+    backup_folder: str
+    backup_every_hours: int
+    backup_at: str
+    backup_keep_daily: int
+    backup_keep_weekly: int
+    backup_keep_monthly: int
+    backup_jobs: int
     simulator: str
     simulator_devices: int
     simulator_rate: float
@@ -115,6 +122,9 @@ class Config:
     metrics_token: str | None
     export_s3_access_key: str | None
     export_s3_secret_key: str | None
+    backup_recipient: str | None
+    backup_passphrase: str | None
+    backup_identity: str | None
     multiprocess_metrics_dir: str | None
     admin_password: str | None
     process_name: str
@@ -200,6 +210,10 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
     values["export_s3_access_key"] = _secret(environ, "EXPORT_S3_ACCESS_KEY")
     values["export_s3_secret_key"] = _secret(environ, "EXPORT_S3_SECRET_KEY")
+    for name in ("backup_recipient", "backup_passphrase", "backup_identity"):
+        values[name] = _secret(environ, name.upper())
+    if values["backup_recipient"] and values["backup_passphrase"]:
+        raise ConfigError("BACKUP_RECIPIENT and BACKUP_PASSPHRASE are two ways to encrypt backups: set one of them")
     values["multiprocess_metrics_dir"] = environ.get("PROMETHEUS_MULTIPROC_DIR")
     values["admin_password"] = _secret(environ, "DJANGO_SUPERUSER_PASSWORD")
     values["process_name"] = environ.get("PROCESS_NAME", "manage")

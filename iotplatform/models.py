@@ -1,4 +1,4 @@
-"""What access has to remember: which tokens are out, and who failed to log in."""
+"""What access has to remember, which tokens are out and who failed to log in; and which backups were made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-__all__ = ["LoginFailures", "TokenFamily"]
+__all__ = ["BackupRun", "LoginFailures", "TokenFamily"]
 
 
 class TokenFamily(models.Model):
@@ -60,3 +60,23 @@ class LoginFailures(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failures} failed logins of {self.value}"
+
+
+class BackupRun(models.Model):
+    """One backup that was begun. A restored database lacks the row of the backup that it comes from."""
+
+    name = models.CharField(max_length=40, blank=True, default="", db_default="")
+    started_at = models.DateTimeField(db_default=Now())
+    #: None while it is made, and for ever where its process was killed.
+    finished_at = models.DateTimeField(null=True)
+    bytes = models.BigIntegerField(default=0, db_default=0)
+    #: Why it failed; empty where it did not.
+    error = models.TextField(blank=True, default="", db_default="")
+    scheduled = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        verbose_name = "backup"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name or "backup"
