@@ -16,7 +16,7 @@ from iotplatform.setting_kinds import Number
 from iotplatform.tunables import TUNABLES
 from tests.live import LivePlatform
 
-DOCUMENTS = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").glob("*.md")])
+DOCUMENTS = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").rglob("*.md")])
 OPERATIONS = (BASE_DIR / "docs" / "operations.md").read_text()
 
 

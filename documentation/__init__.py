@@ -1,0 +1,1 @@
+"""How the documents become a site: `make docs` (MkDocs with the theme Material)."""
