@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, worker_init
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
@@ -68,3 +68,11 @@ def _configure_logging(**_: Any) -> None:
     from iotplatform.observability.logs import configure
 
     configure(config.process_name)
+
+
+@worker_init.connect
+@beat_init.connect
+def _show_metrics(**_: Any) -> None:
+    from iotplatform.observability.scrape_port import serve
+
+    serve(config.host, config.metrics_port)

@@ -120,6 +120,7 @@ class Config:
     email_url: str | None
     debug: bool
     metrics_token: str | None
+    metrics_port: int
     export_s3_access_key: str | None
     export_s3_secret_key: str | None
     backup_recipient: str | None
@@ -207,6 +208,7 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     proxies = environ.get("TRUSTED_PROXIES", "")
     values["trusted_proxies"] = TUNABLES["metrics_networks"].parse("TRUSTED_PROXIES", proxies)
     values["debug"] = Choice(("off", "on")).parse("DEBUG", environ.get("DEBUG", "off")) == "on"
+    values["metrics_port"] = Number(0, 65_535, "9101").parse("METRICS_PORT", environ.get("METRICS_PORT", "0"))
     values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
     values["export_s3_access_key"] = _secret(environ, "EXPORT_S3_ACCESS_KEY")
     values["export_s3_secret_key"] = _secret(environ, "EXPORT_S3_SECRET_KEY")

@@ -20,7 +20,7 @@ import telemetry.measures
 from iotplatform.observability.log_metrics import ServerMetrics
 from iotplatform.observability.metric_files import SharedMetrics
 
-__all__ = ["measures", "metrics", "request_seconds"]
+__all__ = ["measures", "metrics", "process_metrics", "request_seconds"]
 
 measures = telemetry.measures
 
@@ -37,6 +37,16 @@ _Network = IPv4Network | IPv6Network
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
     """In the format the scraper asks for; only for METRICS_NETWORKS or with METRICS_TOKEN."""
+    return _answer(request, _registry())
+
+
+@require_GET
+def process_metrics(request: HttpRequest) -> HttpResponse:
+    """What the processes that share this one's folder have counted, and nothing that the servers would have to be asked."""
+    return _answer(request, _counted())
+
+
+def _answer(request: HttpRequest, registry: CollectorRegistry) -> HttpResponse:
     if not _may_read(request):
         return HttpResponse(
             "Metrics are shown to METRICS_NETWORKS, or with METRICS_TOKEN as bearer token.\n",
@@ -44,18 +54,29 @@ def metrics(request: HttpRequest) -> HttpResponse:
             content_type="text/plain; charset=utf-8",
         )
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    answer = HttpResponse(encode(_registry()), content_type=content_type)
+    answer = HttpResponse(encode(registry), content_type=content_type)
     answer["Cache-Control"] = "no-store"
     return answer
 
 
 @cache
 def _registry() -> CollectorRegistry:
-    folder = settings.PLATFORM.multiprocess_metrics_dir
     registry = CollectorRegistry()
-    registry.register(SharedMetrics(folder) if folder else REGISTRY)
+    _register_counts(registry)
     registry.register(ServerMetrics())
     return registry
+
+
+@cache
+def _counted() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    _register_counts(registry)
+    return registry
+
+
+def _register_counts(registry: CollectorRegistry) -> None:
+    folder = settings.PLATFORM.multiprocess_metrics_dir
+    registry.register(SharedMetrics(folder) if folder else REGISTRY)
 
 
 def _may_read(request: HttpRequest) -> bool:
