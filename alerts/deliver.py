@@ -26,11 +26,13 @@ from alerts.content import compose_test
 from alerts.freeze import freeze
 from alerts.models import AlertEvent, Channel, ChannelAttempt, Message
 from alerts.secrets import SecretUnreadable, decrypt
+from telemetry import tracing
 
 __all__ = ["LEASE", "Claimed", "Outcome", "attempt", "backoff", "claim", "complete", "send_test"]
 
 logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
+_MOST_TRACES = 16
 _FIRST_PAUSE, _LONGEST_PAUSE, _SHORTEST_PAUSE = 5.0, 1800.0, 1.0
 
 #: Whatever a receiver asks for: no number of seconds may be too large for a date.
@@ -62,6 +64,8 @@ class Claimed:
     config: dict[str, object]
     secret: bytes
     outgoing: Outgoing
+    #: Trace contexts of the requests that brought what it tells, of those traced.
+    traceparents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,15 @@ def _claimed(message: Message) -> Claimed:
         str(message.key), message.content or {}, message.attempts, settings.PLATFORM.alert_timeout_seconds
     )
     config = KINDS[channel.kind].prepare(channel.config) if channel.kind in KINDS else channel.config
-    return Claimed(message.pk, channel.pk, channel.name, channel.kind, dict(config), bytes(channel.secret), outgoing)
+    return Claimed(
+        *(message.pk, channel.pk, channel.name, channel.kind, dict(config), bytes(channel.secret), outgoing),
+        _traceparents(message) if tracing.spans is not None else (),
+    )
+
+
+def _traceparents(message: Message) -> tuple[str, ...]:
+    events = AlertEvent.objects.filter(pk__in=message.items.values("event")).exclude(traceparent="").order_by("pk")
+    return tuple(dict.fromkeys(events.values_list("traceparent", flat=True)[:_MOST_TRACES]))
 
 
 def send_test(channel: Channel, who: str, timeout: float = 8.0) -> Outcome:
@@ -166,6 +178,18 @@ def send_test(channel: Channel, who: str, timeout: float = 8.0) -> Outcome:
 
 def attempt(claimed: Claimed) -> Outcome:
     """Send it once. Whatever goes wrong is an outcome: what is our own fault is logged, and tried again."""
+    if tracing.spans is None:
+        return _attempt(claimed)
+    with tracing.spans.sending(claimed.kind, claimed.channel, claimed.outgoing.attempt, claimed.traceparents) as span:
+        if span is not None:
+            claimed = replace(claimed, outgoing=replace(claimed.outgoing, traceparent=span.traceparent))
+        outcome = _attempt(claimed)
+        if span is not None and not outcome.ok:
+            span.failed(outcome.detail)
+        return outcome
+
+
+def _attempt(claimed: Claimed) -> Outcome:
     start = time.monotonic()
     try:
         detail = _send(claimed)

@@ -141,6 +141,8 @@ class AlertEvent(models.Model):
     text = models.TextField(default="", db_default="")
     #: Whether routing has still to look at it: opened, raised, flapping, cleared and resolved ones.
     unrouted = models.BooleanField(default=False, db_default=False)
+    #: W3C trace context of the request whose reading made it, where that was traced.
+    traceparent = models.CharField(max_length=55, default="", db_default="", blank=True)
 
     class Meta:
         ordering = ["at", "id"]

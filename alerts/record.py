@@ -9,6 +9,7 @@ import psycopg
 
 from alerts.bulk_rows import BulkRows
 from alerts.fold import Entry, Fold, Pair, Place, Working
+from telemetry.tracing.context import as_text
 from thresholds.transitions import Judged, Progress
 
 __all__ = ["record"]
@@ -34,7 +35,7 @@ _OPENED = BulkRows(
 _RULES = BulkRows({"threshold_id": "bigint", "rule": "jsonb"})
 _TIMELINE = BulkRows(
     {"alert_id": "bigint", "kind": "text", "event_time": "bigint", "value": "float8", "severity": "smallint"}
-    | {"text": "text", "unrouted": "boolean"}
+    | {"text": "text", "unrouted": "boolean", "traceparent": "text"}
 )
 _STEPS = BulkRows(
     {"threshold_id": "bigint", "series_id": "int", "at": "bigint", "value": "float8", "readings": "bigint"}
@@ -78,8 +79,9 @@ SELECT u.id, u.threshold_id, r.rule ->> 'name', u.series_id, u.device_id, u.devi
 FROM {_OPENED.source} JOIN (SELECT * FROM {_RULES.source}) AS r ON r.threshold_id = u.threshold_id
 """
 _INSERT_TIMELINE = f"""
-INSERT INTO alerts_alertevent (alert_id, kind, at, event_time, value, severity, text, unrouted)
-SELECT u.alert_id, u.kind, {_TIME.format("%s::bigint")}, {_TIME.format("u.event_time")}, u.value, u.severity, u.text, u.unrouted
+INSERT INTO alerts_alertevent (alert_id, kind, at, event_time, value, severity, text, unrouted, traceparent)
+SELECT u.alert_id, u.kind, {_TIME.format("%s::bigint")}, {_TIME.format("u.event_time")}, u.value, u.severity, u.text,
+    u.unrouted, u.traceparent
 FROM {_TIMELINE.source} ORDER BY u.place
 """
 # alerts.fold.further, in SQL.
@@ -113,7 +115,7 @@ def record(connection: Connection, judged: Judged) -> None:
         fold.run(step for step in judged.progress if (step.threshold_id, step.series_id) in moved)
         _update(connection, list(fold.touched.values()))
         _insert(connection, judged, fold.opened)
-        _write_timeline(connection, judged.now, fold.entries)
+        _write_timeline(connection, judged, fold.entries)
     if plain:
         _progress(connection, plain)
 
@@ -166,16 +168,16 @@ def _standing(alert: Working) -> tuple[Any, ...]:
     )
 
 
-def _write_timeline(connection: Connection, now: int, entries: list[Entry]) -> None:
+def _write_timeline(connection: Connection, judged: Judged, entries: list[Entry]) -> None:
     if entries:
         rows = (
             (
                 *(entry.alert.id, entry.kind, entry.event_time, entry.value, entry.severity),
-                *(entry.text, entry.unrouted),
+                *(entry.text, entry.unrouted, as_text(judged.traces.get(entry.alert.series_id, b""))),
             )
             for entry in entries
         )
-        connection.execute(_INSERT_TIMELINE, [now, *_TIMELINE.parameters(rows)])
+        connection.execute(_INSERT_TIMELINE, [judged.now, *_TIMELINE.parameters(rows)])
 
 
 def _progress(connection: Connection, steps: list[Progress]) -> None:

@@ -22,13 +22,18 @@ import django
 
 django.setup()
 
+from iotplatform.env import config
 from iotplatform.web import application
+from telemetry import tracing
 from telemetry.intake import heartbeat
 
 for _name in _UNUSED:
     del sys.modules[_name]
 
 __all__ = ["application"]
+
+# After the server's fork, for a thread of its own sends the spans.
+tracing.switch_on(config.tracing_endpoint, config.tracing_headers, config.tracing_sample, config.process_name)
 
 # What is loaded by now lives as long as the process. A request of 1,000 readings makes thousands of short-lived objects,
 # none of them in cycles: with the usual thresholds the collector would walk everything several times in each.

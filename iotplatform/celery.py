@@ -63,6 +63,13 @@ def _schedule(sender: Celery, **_: Any) -> None:
     sender.conf.beat_schedule = beat_schedule()
 
 
+@worker_init.connect
+def _trace(**_: Any) -> None:
+    from telemetry import tracing
+
+    tracing.switch_on(config.tracing_endpoint, config.tracing_headers, config.tracing_sample, config.process_name)
+
+
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     from iotplatform.observability.logs import configure

@@ -105,6 +105,8 @@ class Config:
     backup_keep_weekly: int
     backup_keep_monthly: int
     backup_jobs: int
+    tracing_endpoint: str
+    tracing_sample: float
     simulator: str
     simulator_devices: int
     simulator_rate: float
@@ -121,6 +123,7 @@ class Config:
     debug: bool
     metrics_token: str | None
     metrics_port: int
+    tracing_headers: dict[str, str]
     export_s3_access_key: str | None
     export_s3_secret_key: str | None
     backup_recipient: str | None
@@ -210,6 +213,7 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     values["debug"] = Choice(("off", "on")).parse("DEBUG", environ.get("DEBUG", "off")) == "on"
     values["metrics_port"] = Number(0, 65_535, "9101").parse("METRICS_PORT", environ.get("METRICS_PORT", "0"))
     values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
+    values["tracing_headers"] = _headers("TRACING_HEADERS", _secret(environ, "TRACING_HEADERS"))
     values["export_s3_access_key"] = _secret(environ, "EXPORT_S3_ACCESS_KEY")
     values["export_s3_secret_key"] = _secret(environ, "EXPORT_S3_SECRET_KEY")
     for name in ("backup_recipient", "backup_passphrase", "backup_identity"):
@@ -238,6 +242,14 @@ def _url(name: str, url: str | None) -> str | None:
         example = _EXAMPLE_URLS.get(name.lower(), f"{name}={_URL_SCHEMES[name][0]}host")
         raise ConfigError(f"{name} must start with {' or '.join(_URL_SCHEMES[name])}, for example {example}")
     return url
+
+
+def _headers(name: str, text: str | None) -> dict[str, str]:
+    """``name=value`` pairs with commas between them."""
+    pairs = [pair.partition("=") for pair in (text or "").split(",") if pair.strip()]
+    if not all(key.strip() and value.strip() for key, _, value in pairs):
+        raise ConfigError(f"{name} must be pairs with commas between them, for example {name}=Authorization=Bearer abc")
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str | None:

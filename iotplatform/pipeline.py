@@ -21,7 +21,7 @@ import psycopg
 
 from iotplatform.env import Config
 from iotplatform.judging import OnUnjudged, ShardJudging
-from telemetry import measures
+from telemetry import measures, tracing
 from telemetry.database import is_data_fault
 from telemetry.last_seen import LastSeen
 from telemetry.log.entries import Entry, Reading
@@ -121,6 +121,7 @@ class ShardDrain:
 
     def _drain(self, connection: Connection) -> Drained:
         started = self._clock()
+        began = time.time_ns()
         position = self._memory.position if self._memory else positions.look(connection, self.shard)
         read_at = int(self._wall() * 1e6)
         reading = self._log.read(self.shard, position.stored, self._config.drain_max_rows * _BYTES_A_READING)
@@ -150,6 +151,8 @@ class ShardDrain:
             attempt.forget()
             measures.drain_seconds.observe(self._clock() - started)
             measures.drain_readings.observe(done.readings)
+            if tracing.spans is not None and chunk is not None:
+                tracing.spans.stored(self.shard, chunk.traced(), began, time.time_ns())
         else:
             attempt.withdraw()
         return done

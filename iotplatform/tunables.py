@@ -86,6 +86,8 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "backup_keep_weekly": Number(0, 520, "4"),
     "backup_keep_monthly": Number(0, 120, "6"),
     "backup_jobs": Number(1, 64, "2"),
+    "tracing_endpoint": Text(r"(https?://[^\s/?#@]+(/[^\s?#]*)?)?", "http://127.0.0.1:4318"),
+    "tracing_sample": Number(0, 1, "0.01", whole=False),
     "simulator": Choice(("on", "off")),
     "simulator_devices": Number(1, 100_000, "50"),
     "simulator_rate": Number(0.1, 1e6, "50", whole=False),

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from iotplatform.observability.requests import DATA_HEADERS, QUIET_STATUSES, RequestTimers, request_id_of
+from telemetry import tracing
 from telemetry.gateways.http import BodyRoom, Gateway, Receive, Scope
 from telemetry.gateways.readings import Refused
 
@@ -65,10 +66,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _readings(scope: Scope, receive: Receive, send: Send) -> None:
     began = perf_counter()
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-    request_id = request_id_of(given.decode("latin-1") if given is not None else None)
+    request_id = request_id_of(_header(scope, b"x-request-id"))
+    span = tracing.spans.request("POST", _header(scope, b"traceparent") or "") if tracing.spans is not None else None
     try:
-        answer = await _gateway.answer(scope, receive, request_id)
+        answer = await _gateway.answer(scope, receive, request_id, span.carried if span is not None else b"")
     except Exception:  # a fault of ours: the sender is told so, and the log what it was
         _log.exception("request_failed", path=READINGS, request_id=request_id)
         answer = Refused(
@@ -85,10 +86,17 @@ async def _readings(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
     seconds = perf_counter() - began
     _timers.observe("POST", READINGS[1:], answer.status, seconds)
+    if span is not None:
+        span.end("POST", READINGS, answer.status)
     if answer.status not in QUIET_STATUSES:
         write = _log.error if answer.status >= 500 else _log.info
         ms = round(seconds * 1000, 2)
-        write("request", method="POST", path=READINGS, status=answer.status, ms=ms, request_id=request_id)
+        traced = {"trace_id": span.trace_id} if span is not None else {}
+        write("request", method="POST", path=READINGS, status=answer.status, ms=ms, request_id=request_id, **traced)
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 async def _page(scope: Scope, receive: Receive, send: Send) -> None:

@@ -220,6 +220,7 @@ class ThresholdJudge:
         changes: dict[Pair, State | None],
     ) -> None:
         compiled, batch = self._rulebook.compiled, chunk.batch
+        judged.traces = chunk.traces()
         learnt = self._rulebook.learn(connection, batch.series)
         if any(series in compiled.silent for series in learnt.tolist()):
             memory.hearing.watch(np.union1d(memory.hearing.watched, learnt), compiled, judged.now)

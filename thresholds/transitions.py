@@ -89,6 +89,8 @@ class Judged:
     ended: list[Ended] = field(default_factory=list)
     #: threshold id → the threshold as the REST API shows it, for every ``opened``.
     rules: dict[int, dict[str, Any]] = field(default_factory=dict)
+    #: series id → trace context (telemetry.tracing.context) of the request that brought its readings, of those traced.
+    traces: dict[int, bytes] = field(default_factory=dict)
 
 
 class Recorder(Protocol):

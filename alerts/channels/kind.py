@@ -30,6 +30,8 @@ class Outgoing:
     content: Mapping[str, Any]
     attempt: int = 1
     timeout: float = 10.0
+    #: W3C trace context for receivers that go on with it; empty where it is not traced.
+    traceparent: str = ""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from prometheus_client import Histogram
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from iotplatform.observability.metrics import request_seconds
+from telemetry import tracing
 
 __all__ = ["DATA_HEADERS", "QUIET_STATUSES", "RequestMiddleware", "RequestTimers", "request_id_of"]
 
@@ -77,18 +78,28 @@ class RequestMiddleware:
         began = perf_counter()
         request_id = request_id_of(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]
-        bound = bind_contextvars(request_id=request_id)
+        span = (
+            tracing.spans.request(request.method or "", request.META.get("HTTP_TRACEPARENT", ""))
+            if tracing.spans
+            else None
+        )
+        traced = {"trace_id": span.trace_id} if span is not None else {}
+        bound = bind_contextvars(request_id=request_id, **traced)
+        status, route = 500, ""
         try:
             response = self._get_response(request)
+            status = response.status_code
             if response.status_code >= 400 and request.path_info.startswith(_API):
                 _as_problem(response, request_id)
             _add_headers(request, response, request_id)
-            self._measure(request, response, perf_counter() - began)
+            route = self._measure(request, response, perf_counter() - began)
         finally:
             reset_contextvars(**bound)
+            if span is not None:
+                span.end(request.method or "", f"/{route}", status)
         return response
 
-    def _measure(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+    def _measure(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> str:
         match = request.resolver_match
         route = match.route if match is not None else _unrouted(request.path_info)
         status = response.status_code
@@ -104,6 +115,7 @@ class RequestMiddleware:
             ms=round(seconds * 1000, 2),
             bytes=None if response.streaming else len(response.content),  # type: ignore[attr-defined]
         )
+        return route
 
 
 def _unrouted(path: str) -> str:

@@ -70,10 +70,10 @@ class Gateway:
         self._room = room
         self._counters: dict[int, Any] = {}
 
-    async def answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
-        """The answer to POST /api/v1/readings."""
+    async def answer(self, scope: Scope, receive: Receive, request_id: str, trace: bytes = b"") -> Answer:
+        """The answer to POST /api/v1/readings. ``trace``: the request's trace context, empty where it is not traced."""
         try:
-            answer = await self._answer(_head(scope, request_id), receive)
+            answer = await self._answer(_head(scope, request_id, trace), receive)
         except Refused as refused:
             answer = refused.answer
         except _NOT_TAKEN as error:
@@ -219,7 +219,7 @@ def _bounded(do: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -
         close_old_connections()
 
 
-def _head(scope: Scope, request_id: str) -> Head:
+def _head(scope: Scope, request_id: str, trace: bytes) -> Head:
     headers = dict(scope["headers"])
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
     length = headers.get(b"content-length")
@@ -232,4 +232,5 @@ def _head(scope: Scope, request_id: str) -> Head:
         request_id,
         query.get("wait"),
         query.get("judge") == "true",
+        trace,
     )

@@ -55,6 +55,8 @@ class Head:
     #: As in the query: ``?wait=5``, ``?judge=true``.
     wait: str | None = None
     judge: bool = False
+    #: The trace context of the request, empty where it is not traced.
+    trace: bytes = b""
 
 
 @dataclass(slots=True)
@@ -121,7 +123,7 @@ def decoded(head: Head, key: KeyEntry, body: bytes, here: Process, now: float) -
     most = settings.PLATFORM.max_values_per_request
     # Old data is judged only where it is asked for; then nobody is notified.
     judge = head.judge or not key.backfill
-    sender = Sender(key, key.backfill, judge, head.request_id, head.idempotency_key)
+    sender = Sender(key, key.backfill, judge, head.request_id, head.idempotency_key, trace=head.trace)
     if head.encoding == "gzip":
         body = _plain(body)
     try:

@@ -59,6 +59,8 @@ class Sender:
     idempotency_key: str = ""
     #: Whether what is refused goes to quarantine; not again where it comes from there.
     quarantine: bool = True
+    #: The trace context of the request, empty where it is not traced.
+    trace: bytes = b""
 
 
 @dataclass(slots=True)
@@ -191,7 +193,8 @@ def _payloads(
     counts: list[tuple[int, int]] = []
     for shard, part in _by_shard(batch, shards) or [(key_id % here.registry.shards, batch)]:
         payload = Payload(
-            part, now, here.registry.epoch, key_id, sender.judge, sender.backfill, sender.request_id, kept
+            *(part, now, here.registry.epoch, key_id, sender.judge, sender.backfill, sender.request_id, kept),
+            trace=sender.trace,
         )
         entries.append((shard, payload.encode()))
         counts.append((shard, len(part)))

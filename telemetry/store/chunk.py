@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from telemetry.intake.batch import Batch, Int32, joined
 from telemetry.log.entries import Entry
 from telemetry.log.payload import Payload, UnknownVersion, decode
+from telemetry.tracing.context import StoredEntry
 
 
 @dataclass(slots=True)
@@ -26,6 +27,22 @@ class Chunk:
     @property
     def last(self) -> Entry:
         return self.entries[-1]
+
+    def traces(self) -> dict[int, bytes]:
+        """By series: the trace context of the last traced entry that has readings of it. Empty where nothing is traced."""
+        found: dict[int, bytes] = {}
+        for payload in self.payloads:
+            if payload.trace:
+                found |= dict.fromkeys(payload.batch.series.tolist(), payload.trace)
+        return found
+
+    def traced(self) -> list[StoredEntry]:
+        """The entries whose request is traced."""
+        return [
+            StoredEntry(payload.trace, entry.id, len(payload.batch))
+            for entry, payload in zip(self.entries, self.payloads, strict=True)
+            if payload.trace
+        ]
 
     def split_off(self, keep: NDArray[np.bool_]) -> Chunk:
         """Keep these readings only; answers the others as a chunk over the same entries."""

@@ -60,4 +60,6 @@ class Webhook(ChannelKind):
             "X-Signature": signature(settings["secret"], timestamp, body),
             "X-Attempt": str(message.attempt),
         }
+        if message.traceparent:
+            headers["traceparent"] = message.traceparent
         return accepted(post(settings["url"], body, headers, message.timeout))
