@@ -214,30 +214,9 @@ def test_files_of_the_machine_are_out_of_reach(proxy: Proxy) -> None:
 
 def test_with_certificates_everything_is_tls(folder: Path, webs: list[Web], proxy: Proxy) -> None:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=iot.test",
-            "-addext",
-            "subjectAltName=DNS:iot.test",
-            "-keyout",
-            key,
-            "-out",
-            certificate,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=iot.test"
+    names = ["-addext", "subjectAltName=DNS:iot.test", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", *make.split(), *names], check=True, capture_output=True)
     port = free_port()
     tls = {"CERTIFICATE_PATH": str(certificate), "KEY_PATH": str(key), "LISTEN_TLS": f"127.0.0.1:{port}"}
     with Proxy(folder / "tls", [webs[0].server_port], **tls) as secure:
