@@ -28,7 +28,7 @@ import psycopg
 import redis
 
 from iotplatform import env
-from iotplatform.env import BASE_DIR
+from iotplatform.env import BASE_DIR, Config
 from iotplatform.launcher import processes
 from iotplatform.launcher.command import Command
 from iotplatform.launcher.servers import EmbeddedServers
@@ -149,12 +149,30 @@ class LivePlatform:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def add(self, command: Command) -> None:
+        """One more process beside those of `make run`; `restart` starts it."""
+        self._commands[command.name] = command
+
     # --- look inside ----------------------------------------------------------------------------------------------
 
     @property
     def running(self) -> list[str]:
         """Names of the processes (servers not among them) that were started and not stopped."""
         return list(self._running)
+
+    @property
+    def died(self) -> list[str]:
+        """Those among them that ended by themselves, or were killed by somebody else."""
+        return [name for name, process in self._running.items() if process.poll() is not None]
+
+    @property
+    def config(self) -> Config:
+        """The settings that its processes have."""
+        return env.load(self.environment)
+
+    def command(self, name: str) -> Command:
+        """What a process is before it runs."""
+        return self._commands[name]
 
     @property
     def database_url(self) -> str:

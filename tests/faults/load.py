@@ -65,6 +65,8 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
     #: Why it could not be tried on this machine, where it could not.
     untried: str = ""
+    #: Figures that a scenario took beside.
+    notes: list[str] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Count another scenario's outcome in."""
@@ -80,6 +82,7 @@ class Outcome:
         return (
             f"{self.accepted:,} readings answered 202 in {self.batches:,} batches, {self.stored:,} stored{lost}; "
             f"{without}; slowest {self.slowest:.1f} s; {self.looks:,} looks at receipts"
+            + "".join(f"; {note}" for note in self.notes)
         )
 
 

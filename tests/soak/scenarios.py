@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import alert_kills, clock, kills, network, outages, replaced, stops
+from tests.faults import alert_kills, clock, kills, network, outages, replaced, stops, terms
 from tests.faults.load import Outcome
 from tests.faults.wires import platform_with_wires
 from tests.live import LivePlatform
@@ -47,6 +47,7 @@ SCENARIOS = (
     Scenario("kill_log", kills.kill_log, 5),
     Scenario("kill_database", kills.kill_database, 5),
     Scenario("kill_web", kills.kill_web, 5),
+    Scenario("terminate", terms.terminate, 10),
     Scenario("database_away", outages.database_away, 30, seconds=True),
     Scenario("log_away", outages.log_away, 15, seconds=True),
     Scenario("database_hangs", outages.database_hangs, 15, seconds=True),
