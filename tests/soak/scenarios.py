@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import alert_kills, clock, kills, network, outages, replaced, stops, terms
+from tests.faults import alert_kills, behind_proxy, clock, kills, network, outages, replaced, slow_clients, stops, terms
 from tests.faults.load import Outcome
 from tests.faults.wires import platform_with_wires
 from tests.live import LivePlatform
@@ -36,6 +36,7 @@ class Scenario:
 PLATFORMS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "live": LivePlatform,
     "clock": clock.platform_with_clock,
+    "edge": behind_proxy.platform_behind_proxy,
     "alerts": alert_kills.platform_with_receiver,
     "wires": platform_with_wires,
     # The scenario makes its own platform in the folder.
@@ -61,6 +62,8 @@ SCENARIOS = (
     Scenario("network_slow", network.network_slow, 20, seconds=True, platform="wires"),
     Scenario("network_forgets", network.network_forgets, 2, platform="wires"),
     Scenario("commit_in_doubt", network.commit_in_doubt, 5, platform="wires"),
+    Scenario("rolling_restart", behind_proxy.rolling_restart, 2, platform="edge"),
+    Scenario("slow_clients", slow_clients.slow_clients, 20, seconds=True, platform="edge"),
     Scenario("clock", lambda given, _, seed: clock.clock_back_and_forth(*given, seed), platform="clock"),
     Scenario("stops", stops.stop_and_kill, 6, platform="folder"),
     Scenario(
