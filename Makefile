@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev security programs run test test-slow lint soak bench screenshots docs clean
+.PHONY: help setup setup-dev security programs run test test-slow lint soak load bench screenshots docs clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench       benchmarks (ONLY=P1,P2 for some)"
 	@echo "make soak        the fault suite with all its rounds"
 	@echo "make docs        the documents as a site, in site/"
+	@echo "make load        a fleet and its operators for a minute; the last line is the verdict"
 	@echo "make screenshots the pictures of the README, made anew"
 	@echo "make clean       remove .venv and caches; .run/ (the data) stays"
 
@@ -78,6 +79,9 @@ test-slow: setup-dev programs
 
 soak: setup-dev
 	$(BIN)/python -m tests.soak
+
+load: setup-dev
+	$(BIN)/python -m benchmarks.traffic
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -1,0 +1,1 @@
+"""Traffic as a real fleet makes it, with operators beside it, and a verdict: `python -m benchmarks.traffic`."""
