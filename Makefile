@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev security programs run test test-slow lint soak load bench screenshots docs clean
+.PHONY: help setup setup-dev security programs run test test-slow lint soak drill load bench screenshots docs clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
@@ -15,6 +15,7 @@ help:
 	@echo "make soak        the fault suite with all its rounds"
 	@echo "make docs        the documents as a site, in site/"
 	@echo "make load        a fleet and its operators for a minute; the last line is the verdict"
+	@echo "make drill       the database is destroyed under load and restored from a backup"
 	@echo "make screenshots the pictures of the README, made anew"
 	@echo "make clean       remove .venv and caches; .run/ (the data) stays"
 
@@ -82,6 +83,9 @@ soak: setup-dev
 
 load: setup-dev
 	$(BIN)/python -m benchmarks.traffic
+# Back up under load, destroy the database, restore, count: its last line has RPO and RTO.
+drill: setup-dev
+	$(BIN)/python -m tests.iotplatform.backup.drill
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -64,6 +64,7 @@ class Trouble(Enum):
     RANGE_UNJUDGED = _Kind(1, "Readings were left unjudged", "judging of shard {}", Severity.CRITICAL, lasting=False)
 
     ROLLUPS_BEHIND = _Kind(2, "Rollups are behind", "rollups", Severity.WARNING)
+    BACKUPS_MISSING = _Kind(3, "Backups are missing", "backups", Severity.WARNING)
 
     def series(self, place: int) -> int:
         """The number by which its alerts are told apart: series of devices are positive."""

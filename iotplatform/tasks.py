@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -17,6 +18,9 @@ from alerts.dispatch import dispatch
 from alerts.follow_up import follow_up
 from alerts.pruning import prune_alerts
 from alerts.senders import senders
+from iotplatform.backup.scheduled import look_after_backups
+from iotplatform.backup.scheduled import worker as backups
+from iotplatform.backup.snapshot import running as backup_running
 from iotplatform.dashboard import history
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
@@ -115,13 +119,23 @@ def flush_last_seen() -> None:
 @shared_task(name="iotplatform.tasks.keep_ranges")
 def keep_ranges() -> None:
     """Partitions ahead of time, retention, compression."""
-    upkeep.keep_ranges(config)
+    with connect(autocommit=True) as connection:
+        backed_up = backup_running(connection)
+    # Who drops or compresses a range waits for the backup that reads it, and everybody else then waits for him: later.
+    upkeep.keep_ranges(replace(config, raw_retention_days=0, compress_after_days=0) if backed_up else config)
 
 
 @shared_task(name="iotplatform.tasks.refresh_rollups")
 def refresh_rollups() -> None:
     """Minutes, hours and days where readings came."""
     refresh_due(_log(), config)
+
+
+@shared_task(name="iotplatform.tasks.back_up")
+def back_up() -> None:
+    """A backup where one is due, in a process of its own; and the alert about those that are missing."""
+    _with_database(lambda: backups.pump(config))
+    _with_database(lambda: look_after_backups(config))
 
 
 @shared_task(name="iotplatform.tasks.prune")
@@ -207,6 +221,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     for name, seconds in (
         ("beat_heart", _HEARTBEAT_SECONDS / 3),
         ("flush_last_seen", float(config.last_seen_flush_seconds)),
+        ("back_up", 60.0),
         ("keep_ranges", 60.0),
         ("note_history", float(history.SAMPLE_SECONDS)),
         ("prune", 600.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from iotplatform.doctor import configuration, database, flow, machine, servers
+from iotplatform.doctor import backups, configuration, database, flow, machine, servers
 from iotplatform.doctor.findings import Finding, fail
 from iotplatform.env import Config
 from iotplatform.observability.probes import Answer, Question, ask
@@ -57,6 +57,7 @@ def _checks(config: Config) -> list[_Check]:
         _Check("waiting", lambda: flow.check_waiting(config), "See whether log and database answer.", both),
         _Check("quarantine", lambda: flow.check_quarantine(config), _MIGRATE, ("database", "migrations")),
         _Check("rollups", flow.check_rollups, _MIGRATE, ("database", "migrations")),
+        _Check("backups", lambda: backups.check_backups(config), _MIGRATE, ("database", "migrations")),
         _Check("clock", machine.check_clocks, "See whether log and database answer.", ("database", "log")),
         _Check("disk", lambda: machine.check_disk(config), "See whether RUN_DIR exists and can be read."),
     ]
