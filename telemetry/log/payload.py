@@ -21,6 +21,8 @@ from telemetry.tracing import context as trace_context
 
 VERSION = 1
 TRACED_VERSION = 2
+#: Beyond it the first byte is no version of a release to come: such bytes would hold up their shard for ever.
+_NEWEST_TO_COME = 31
 _HEADER = struct.Struct("<BBHiqII32s")
 _JUDGE, _BACKFILL = 1, 2
 _rejections = msgspec.msgpack.Decoder(list[Rejection])
@@ -69,6 +71,8 @@ def decode(data: bytes) -> Payload:
     """The content of an entry. Raises UnknownVersion, or ValueError where the bytes are not an entry."""
     if not data:
         raise ValueError("the entry is empty")
+    if not VERSION <= data[0] <= _NEWEST_TO_COME:
+        raise ValueError(f"the entry begins with {data[0]}, which is no version")
     if data[0] not in (VERSION, TRACED_VERSION):
         raise UnknownVersion(f"entry of version {data[0]}, this release reads up to {TRACED_VERSION}")
     if len(data) < _HEADER.size:

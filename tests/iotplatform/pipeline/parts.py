@@ -238,4 +238,4 @@ def undecodable() -> bytes:
     return b"\x01" + struct.pack("<I", next(_numbers))
 
 
-NEWER_RELEASE = b"\xff whatever it will hold"
+NEWER_RELEASE = b"\x1f whatever it will hold"

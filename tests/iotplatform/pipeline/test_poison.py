@@ -40,9 +40,10 @@ def drain_many(times: int = 3 * ATTEMPTS) -> None:
         drain.close()
 
 
-def test_bytes_that_are_no_entry_are_set_aside_alone(source: Source) -> None:
+@pytest.mark.parametrize("first", [b"", b"\x00", b"\x20", b"\xff"], ids=["cut short", "zero", "beyond", "all ones"])
+def test_bytes_that_are_no_entry_are_set_aside_alone(source: Source, first: bytes) -> None:
     before = source.send((0, 0, 1.0))
-    rubbish = undecodable()
+    rubbish = first + undecodable()
     poison = source.send_bytes(rubbish, readings=3)
     behind = source.send((0, 1, 2.0))
     drain_to_end()
