@@ -130,6 +130,10 @@ def _add_headers(request: HttpRequest, response: HttpResponseBase, request_id: s
         inline = page and request.path_info.startswith(_INLINE_PATHS)
         headers["Content-Security-Policy"] = _CSP_INLINE if inline else _CSP_PAGE if page else _CSP_DATA
     headers["Permissions-Policy"] = _PERMISSIONS
+    # Where an answer was given before Django's own middleware for it (a wrong host), and over the page of the API's
+    # description, which would open itself to windows of other sites.
+    headers["X-Frame-Options"] = "DENY"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
 
 
 #: What goes with every answer that is data and does not pass Django's middleware.
