@@ -191,6 +191,8 @@ class FaultProxy:
             await self._serve(reader, writer)
         except OSError:
             _reset(writer)  # the server is away
+        except asyncio.CancelledError:
+            _reset(writer)  # the proxy is closed
         finally:
             self._tasks.discard(task)
 

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import alert_kills, behind_proxy, clock, kills, network, outages, replaced, slow_clients, stops, terms
+from tests.faults import (
+    alert_kills,
+    behind_proxy,
+    clock,
+    kills,
+    network,
+    outages,
+    replaced,
+    servers_busy,
+    slow_clients,
+    stops,
+    terms,
+)
 from tests.faults.load import Outcome
 from tests.faults.wires import platform_with_wires
 from tests.live import LivePlatform
@@ -56,6 +68,11 @@ SCENARIOS = (
     Scenario("log_emptied", replaced.log_emptied, 4),
     Scenario("log_set_back", replaced.log_set_back, 4),
     Scenario("database_set_back", replaced.database_set_back, 4),
+    Scenario("log_restarted", servers_busy.log_restarted, 2),
+    Scenario("database_restarted", servers_busy.database_restarted, 2),
+    Scenario("cache_away", servers_busy.cache_away, 5, seconds=True),
+    Scenario("tables_locked", servers_busy.tables_locked, 8, seconds=True),
+    Scenario("connections_exhausted", servers_busy.connections_exhausted, 8, seconds=True),
     Scenario("network_cut", network.network_cut, 9, platform="wires"),
     Scenario("network_silent", network.network_silent, 6, platform="wires"),
     Scenario("network_held", network.network_held, 6, platform="wires"),
