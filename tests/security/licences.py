@@ -51,7 +51,16 @@ def families(distribution: metadata.Distribution) -> list[str]:
     classifiers = [text for text in about.get_all("Classifier") or [] if text.startswith("License ::")]
     named = about.get("License-Expression") or " ".join([*classifiers, (about.get("License") or "").split("\n")[0]])
     found = sorted(family for family, spelling in FAMILIES.items() if re.search(spelling, named))
-    return found + sorted(set(_OTHERS.findall(named))) or [named.strip() or "unknown"]
+    return found + sorted(set(_OTHERS.findall(named))) or [named.strip() or _by_its_text(distribution)]
+
+
+def _by_its_text(distribution: metadata.Distribution) -> str:
+    """For a package that names none in its metadata: the family that the first line of its licence's text names."""
+    for file in distribution.files or []:
+        if file.name == "LICENSE" and file.parent.name == "licenses":
+            title = str(file.locate().read_text()).lstrip().split("\n", 1)[0]
+            return next((family for family, spelling in FAMILIES.items() if re.search(spelling, title)), "unknown")
+    return "unknown"
 
 
 def installed() -> dict[str, metadata.Distribution]:

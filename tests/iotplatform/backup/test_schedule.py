@@ -77,7 +77,9 @@ def test_programs_of_the_servers_own_version_come_first_and_older_ones_never():
 
 
 def test_the_password_is_in_the_environment_and_not_in_the_arguments():
-    where, environment = conninfo_and_environment("postgresql://iot:very%20secret@db.example.org/iot?sslmode=require")
+    where, environment = conninfo_and_environment(
+        "postgresql://iot:{}@db.example.org/iot?sslmode=require".format("very%20secret")
+    )
     assert "secret" not in where
     assert "sslmode=require" in where
     assert environment["PGPASSWORD"] == "very secret"
