@@ -1,0 +1,1 @@
+"""The documents do what they say: every command, every recipe, every example, on a running platform."""
