@@ -29,6 +29,7 @@ SHARING = [page for page in PAGES if page not in (*STARTING, *STOPPED, *ALONE)]
 NOT_RUN = {
     "CONTRIBUTING.md": 2,
     "README.md": 1,
+    "docs/kubernetes.md": 4,
     "docs/operations.md": 2,
     "docs/upgrade.md": 2,
 }
@@ -63,6 +64,8 @@ def test_no_command_hides_in_a_block_of_another_kind() -> None:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="iot-docs-", dir="/tmp") as folder:
+        # As root the embedded database runs as somebody else, who has to get through.
+        Path(folder).chmod(0o711)
         yield Path(folder)
 
 
