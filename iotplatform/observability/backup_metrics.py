@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
-from iotplatform.observability.probes import Answer, ask, database
+from iotplatform.observability.probes import Answer, database
 
-__all__ = ["BackupMetrics"]
+__all__ = ["backups"]
 
-_SECONDS = 1.0
 _LAST_GOOD = """
 SELECT extract(epoch FROM finished_at)::float8, extract(epoch FROM finished_at - started_at)::float8, bytes
 FROM iotplatform_backuprun WHERE finished_at IS NOT NULL AND error = '' ORDER BY id DESC LIMIT 1
@@ -20,18 +15,8 @@ FROM iotplatform_backuprun WHERE finished_at IS NOT NULL AND error = '' ORDER BY
 _LAST_FAILED = "SELECT error <> '' FROM iotplatform_backuprun WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1"
 
 
-class BackupMetrics(Collector):
-    """Nothing where the database does not answer."""
-
-    def collect(self) -> Iterable[Metric]:
-        yield from ask({"backups": _look}, _SECONDS)["backups"].value or []
-
-    def describe(self) -> Iterable[Metric]:
-        """Registering must not ask the database."""
-        return []
-
-
-def _look() -> Answer:
+def backups() -> Answer:
+    """A question for the scrape. Raises where the database does not answer."""
     with database() as connection:
         at, seconds, size = connection.execute(_LAST_GOOD).fetchone() or (0.0, 0.0, 0)
         failed = (connection.execute(_LAST_FAILED).fetchone() or (False,))[0]

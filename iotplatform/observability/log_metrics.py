@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from iotplatform.observability.backup_metrics import backups
 from iotplatform.observability.probes import Answer, Question, ask, database, redis_server
 from telemetry.log.depth import Depth, depths
 from telemetry.rollups.freshness import freshness
@@ -28,13 +29,14 @@ class ServerMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         services: dict[str, Question] = {"database": _positions, "log": _ping_log, "cache": _ping_cache}
-        answers = ask({**services, "counts": _counts, "rollups": _rollups}, _SECONDS)
+        answers = ask({**services, "counts": _counts, "rollups": _rollups, "backups": backups}, _SECONDS)
         up = GaugeMetricFamily("iot_up", "1 where the service answered the scrape within a second.", labels=["service"])
         for service in services:
             up.add_metric([service], float(answers[service].ok))
         yield up
         yield from answers["counts"].value or []
         yield from answers["rollups"].value or []
+        yield from answers["backups"].value or []
         yield from _of_log(_log_depths(answers))
 
     def describe(self) -> Iterable[Metric]:

@@ -17,7 +17,6 @@ from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 from prometheus_client.exposition import choose_encoder
 
 import telemetry.measures
-from iotplatform.observability.backup_metrics import BackupMetrics
 from iotplatform.observability.log_metrics import ServerMetrics
 from iotplatform.observability.metric_files import SharedMetrics
 
@@ -65,7 +64,6 @@ def _registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     _register_counts(registry)
     registry.register(ServerMetrics())
-    registry.register(BackupMetrics())
     return registry
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.behind_proxy import Edge, platform_behind_proxy, rolling_restart
+from tests.faults.behind_proxy import Edge, platform_behind_proxy
 from tests.faults.slow_clients import slow_clients
 from tests.journeys.test_faults_under_load import assert_right
 
@@ -23,10 +23,6 @@ def edge() -> Iterator[Edge]:
         platform_behind_proxy(Path(folder) / "a") as made,
     ):
         yield made
-
-
-def test_a_rolling_restart_behind_the_proxy_fails_no_request(edge: Edge) -> None:
-    assert_right(rolling_restart(edge, 1, _SEED))
 
 
 def test_slow_clients_and_thousands_of_idle_ones_harm_nobody(edge: Edge) -> None:
