@@ -59,6 +59,7 @@ programs:
 	[ -n "$$found" ] || missing="$$missing chromium fonts-dejavu-core"; \
 	[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing="$$missing nginx"; \
 	command -v promtool >/dev/null && command -v prometheus >/dev/null || missing="$$missing prometheus"; \
+	command -v g++ >/dev/null || command -v c++ >/dev/null || missing="$$missing g++ libc6-dev"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing for the tests:$$missing"; \

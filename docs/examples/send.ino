@@ -49,7 +49,7 @@ static void later(long retry_after) {
 bool send_one() {
   if (!waiting || (pause_for && millis() - paused_at < pause_for)) return false;
   const struct Reading *reading = &ring[first];
-  char value[16], body[128], head[256], answer[256];
+  char value[16], body[128], head[256], answer[512] = "";
   int got = 0;
 
   dtostrf(reading->temperature, 1, 2, value);
@@ -66,9 +66,14 @@ bool send_one() {
   }
   client.print(head);
   client.print(body);
-  for (unsigned long began = millis(); client.connected() && millis() - began < 15000;)
-    while (client.available() && got < (int)sizeof answer - 1) answer[got++] = (char)client.read();
-  answer[got] = 0;
+  // The head of the answer says all that counts; what does not fit is not needed.
+  bool complete = false;
+  for (unsigned long began = millis(); !complete && client.connected() && millis() - began < 15000;)
+    while (!complete && client.available()) {
+      answer[got++] = (char)client.read();
+      answer[got] = 0;
+      complete = got == (int)sizeof answer - 1 || (got > 3 && !strcmp(answer + got - 4, "\r\n\r\n"));
+    }
   client.stop();
 
   long status = header(answer, "HTTP/1.1 ");
