@@ -52,7 +52,7 @@ class Sender:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=15) as answer:  # nosec B310
+            with urllib.request.urlopen(request, timeout=15) as answer:  # the operator's address  # nosec B310
                 self._taken(json.load(answer))
         except urllib.error.HTTPError as error:
             if error.code in AGAIN:
