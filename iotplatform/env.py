@@ -100,6 +100,7 @@ class Config:
     export_s3_allow: str
     backup_folder: str
     backup_every_hours: int
+    backup_scheduler: str
     backup_at: str
     backup_keep_daily: int
     backup_keep_weekly: int

@@ -81,6 +81,7 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "export_s3_allow": Networks(),
     "backup_folder": Text(r"(/[^\0\r\n]*)?", "/srv/backups"),
     "backup_every_hours": Number(0, 8760, "24"),
+    "backup_scheduler": Choice(("beat", "outside")),
     "backup_at": Text(r"([01]\d|2[0-3]):[0-5]\d", "02:30"),
     "backup_keep_daily": Number(0, 3650, "7"),
     "backup_keep_weekly": Number(0, 520, "4"),

