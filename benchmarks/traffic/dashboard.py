@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -19,7 +20,8 @@ _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 class DashboardUser(TrafficUser):
-    """An operator who has signed in and looks around."""
+    """An operator who signs in, is shown the overview, and looks around: at one thing after the other, so that a short run
+    sees all of them."""
 
     kind = "dashboard"
     wait_time = between(1.0, 3.0)
@@ -36,28 +38,29 @@ class DashboardUser(TrafficUser):
         if self.ask("sign in", "POST", "/login/", 302, urlencode(form).encode(), headers)[0] != 302:
             LEDGER.broke("an operator could not sign in")
             raise StopUser
+        self.ask("overview", "GET", "/")  # where signing in leads
+        self._next = itertools.cycle((self.latest, self.aggregates, self.alerts, self.device, self.overview))
 
-    @task(3)
+    @task
+    def look(self) -> None:
+        next(self._next)()
+
     def overview(self) -> None:
         self._page("overview", "/")
 
-    @task(2)
     def device(self) -> None:
         if device := self._device():
             self._page("device page", f"/devices/{quote(device)}/")
 
-    @task(3)
     def aggregates(self) -> None:
         if device := self._device():
             asked = {"device": device, "metric": METRICS[0], "bucket": "1m", "functions": "avg,max,count"}
             self._json("aggregates", f"/api/v1/aggregates?{urlencode(asked)}", "results")
 
-    @task(3)
     def latest(self) -> None:
         if device := self._device():
             self._json("latest", f"/api/v1/devices/{quote(device)}/latest", "metrics")
 
-    @task(2)
     def alerts(self) -> None:
         self._json("alerts", "/api/v1/alerts", "results")
 

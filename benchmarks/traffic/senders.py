@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import secrets
 import time
@@ -60,8 +61,12 @@ class RetrySender(Sender):
     def on_start(self) -> None:
         super().on_start()
         self._before: list[Packet] = []
+        self._next = itertools.cycle((self.with_idempotency_key, self.without, self.much_later))
 
-    @task(2)
+    @task
+    def repeat(self) -> None:
+        next(self._next)()
+
     def with_idempotency_key(self) -> None:
         packet, key = self.packet({self.member.devices[0]: 5}), secrets.token_hex(8)
         first = self.deliver("retry, first", packet, key)
@@ -69,14 +74,12 @@ class RetrySender(Sender):
         if first and again and first != again:
             LEDGER.broke("retry, same key: another receipt than the first")
 
-    @task(2)
     def without(self) -> None:
         packet = self.packet({self.member.devices[0]: 5})
         self.deliver("retry, first", packet)
         self._again("retry, no key", packet)
         self._before = [*self._before[-9:], packet]
 
-    @task(1)
     def much_later(self) -> None:
         if self._before:
             self._again("retry, no key", random.choice(self._before))
