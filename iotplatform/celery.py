@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
 
 from django.conf import settings
 
+from iotplatform import broker
 from iotplatform.env import config
 from iotplatform.queues import DEFAULT_QUEUE, drain_queue
 
@@ -24,6 +25,7 @@ def broker_url(url: str) -> str:
     return url
 
 
+broker.use()
 app = Celery("iotplatform")
 app.conf.update(
     broker_url=broker_url(settings.SERVERS["redis_url"]),
@@ -48,6 +50,8 @@ app.conf.update(
     task_acks_late=False,
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
+    # Nobody commands workers from afar; whoever can reach the broker could.
+    worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     beat_scheduler="iotplatform.beat:SteadyScheduler",

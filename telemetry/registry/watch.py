@@ -38,13 +38,14 @@ _FLUSH_USED_EVERY = 10.0
 
 
 class Watch:
-    """The watching thread of one process."""
+    """The watching thread of one process. ``start`` may be called from any thread."""
 
     def __init__(self, watched: Registry) -> None:
         self._registry = watched
         self._since = _EVERYTHING
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._looked = threading.Event()
         self._stopping = threading.Event()
         self._flushed_at = time.monotonic()
 
@@ -53,15 +54,15 @@ class Watch:
 
         Does not raise where the database is down: the registry is then stale, and the thread goes on trying.
         """
-        if self._thread is not None and self._thread.is_alive():
-            return
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                looked = threading.Event()
-                self._stopping.clear()
-                self._thread = threading.Thread(target=self._run, args=(looked,), name="registry-watch", daemon=True)
-                self._thread.start()
-                looked.wait(settings.PLATFORM.database_timeout_seconds + 1)
+        if self._thread is None or not self._thread.is_alive():
+            with self._lock:
+                if self._thread is None or not self._thread.is_alive():
+                    self._looked.clear()
+                    self._stopping.clear()
+                    self._thread = threading.Thread(target=self._run, name="registry-watch", daemon=True)
+                    self._thread.start()
+        if not self._looked.is_set():  # a process's first requests come together: all of them wait, not only the first
+            self._looked.wait(settings.PLATFORM.database_timeout_seconds + 1)
 
     def stop(self) -> None:
         """Stop watching; the registry is stale from now on."""
@@ -72,7 +73,7 @@ class Watch:
         self._since = _EVERYTHING
         self._registry.heard_at = float("-inf")
 
-    def _run(self, looked: threading.Event) -> None:
+    def _run(self) -> None:
         pause = settings.PLATFORM.registry_poll_seconds
         while not self._stopping.is_set():
             try:
@@ -80,13 +81,13 @@ class Watch:
                     self._since = _EVERYTHING
                     while not self._stopping.is_set():
                         self.look(connection)
-                        looked.set()
+                        self._looked.set()
                         self._flush_used(connection)
                         self._stopping.wait(pause)
             except Exception as error:
                 # At once, not only when it has become stale: a request must not wait for a database that is away.
                 self._registry.heard_at = float("-inf")
-                looked.set()
+                self._looked.set()
                 logger.warning("registry_watch_failed", extra={"error": str(error)})
                 self._stopping.wait(pause)
 

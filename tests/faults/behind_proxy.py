@@ -86,7 +86,8 @@ def rolling_restart(edge: Edge, rounds: int, seed: int) -> Outcome:
         outcome = load.finish()
     failed = {status: count for status, count in outcome.answers.items() if status not in (200, 202)}
     if failed:
-        lines = [line for line in edge.proxy.log().splitlines() if '"status":200' not in line]
-        outcome.violations.append("\n".join([f"requests failed (by status): {failed}", *lines[:5], *lines[-5:]]))
+        lines = [line for line in edge.proxy.log().splitlines() if '"status":20' not in line]
+        said = [f"{count} × {why}" for why, count in load.ledger.refusals.most_common(5)]
+        outcome.violations.append("\n".join([f"requests failed (by status): {failed}", *said, *lines[:5], *lines[-5:]]))
     outcome.notes.append(f"{outcome.answers.total():,} requests through the proxy, {sum(failed.values())} failed")
     return outcome

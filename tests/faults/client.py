@@ -44,8 +44,11 @@ class Client:
             self._ledger.broken(f"{method} {path[:40]} was answered {status} with {data[:200]!r}")
             answer = {}
         self._ledger.answered(status, time.monotonic() - began, f"{method} {path[:40]}")
-        if status == 503 and not response.headers.get("Retry-After"):
-            self._ledger.broken(f"{method} {path[:40]} was answered 503 without Retry-After")
+        if status == 503:
+            who = response.headers.get("Server", "")
+            self._ledger.refused(f"{method} {path[:20]}: {answer.get('title')}: {answer.get('detail')} [{who}]")
+            if not response.headers.get("Retry-After"):
+                self._ledger.broken(f"{method} {path[:40]} was answered 503 without Retry-After")
         return status, answer
 
     def close(self) -> None:

@@ -48,6 +48,8 @@ class Ledger:
         self._lock = threading.Condition()
         self.records: list[Record] = []
         self.answers: Counter[int] = Counter()
+        #: Answers of 503 by what they were to, and what they said.
+        self.refusals: Counter[str] = Counter()
         self.slowest = 0.0
         #: The slowest refusal of readings that were sent since that moment (monotonic seconds).
         self.slowest_refusal = 0.0
@@ -77,6 +79,11 @@ class Ledger:
             self._lock.notify_all()
         if seconds > _SLOWEST_SECONDS:
             self.broken(f"{what} took {seconds:.1f} s (status {status})")
+
+    def refused(self, why: str) -> None:
+        """A request was answered 503, in these words."""
+        with self._lock:
+            self.refusals[why] += 1
 
     def accept(self, record: Record, receipt: str) -> None:
         """It was answered 202 (or 200)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -189,3 +190,32 @@ def test_a_device_disabled_while_its_series_are_looked_up_is_not_remembered_as_e
     watched.look()
     watched.registry.add_series({read.id: {"temperature": False}}, {read.id: read}, 10, loads)
     assert ("pump-7", "temperature") not in watched.registry.slots.by_name
+
+
+def test_all_of_a_process_s_first_requests_wait_until_the_database_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first of them did once: in a new web process the others were refused, as if the database were away."""
+    connects = threading.Event()
+
+    def connect_later(*, autocommit: bool) -> psycopg.Connection[Any]:
+        assert connects.wait(10)
+        return connect(autocommit=autocommit)
+
+    monkeypatch.setattr(watch_module, "connect", connect_later)
+    watched = Registry()
+    watch = Watch(watched)
+    came_back: list[float] = []
+
+    def request() -> None:
+        watch.start()
+        came_back.append(watched.heard_at)
+
+    requests = [threading.Thread(target=request, daemon=True) for _ in range(3)]
+    for each in requests:
+        each.start()
+    requests[-1].join(0.2)
+    assert not came_back
+    connects.set()
+    for each in requests:
+        each.join(10)
+    watch.stop()
+    assert len(came_back) == 3 and all(heard > 0 for heard in came_back)
