@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
+from telemetry.measures import counted_by
+
 __all__ = [
     "alerts_suppressed",
     "deliver_seconds",
@@ -13,22 +15,27 @@ __all__ = [
     "send_failures",
 ]
 
+#: As in alerts.channels, which is not read here: it knows every way to send.
+_CHANNELS = ("email", "webhook", "slack", "teams", "push")
+
 events_routed = Counter("iot_alert_events_routed", "Changes of alerts that routing has looked at.")
-alerts_suppressed = Counter(
+alerts_suppressed = counted_by(
     "iot_alerts_suppressed",
-    "Alerts that were recorded but not told, by reason (import, late, silence, gateway, route).",
-    ["reason"],
+    "Alerts that were recorded but not told, by reason.",
+    *("reason", ("import", "late", "silence", "gateway", "route")),
 )
-messages_sent = Counter("iot_messages_sent", "Messages that a receiver took, by kind of channel.", ["channel"])
-messages_given_up = Counter(
+messages_sent = counted_by(
+    "iot_messages_sent", "Messages that a receiver took, by kind of channel.", "channel", _CHANNELS
+)
+messages_given_up = counted_by(
     "iot_messages_given_up",
     "Messages that were given up: the receiver refused them, or did not answer for too long.",
-    ["channel"],
+    *("channel", _CHANNELS),
 )
-send_failures = Counter(
+send_failures = counted_by(
     "iot_send_failures",
     "Attempts to send that failed, those that are repeated included, by kind of channel.",
-    ["channel"],
+    *("channel", _CHANNELS),
 )
 deliver_seconds = Histogram(
     "iot_deliver_seconds",

@@ -9,6 +9,8 @@ A gauge here is the sum or the maximum over the living processes; a counter is t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "append_seconds",
     "audit_left_out",
     "breaker_open",
+    "counted_by",
     "drain_errors",
     "drain_readings",
     "drain_seconds",
@@ -46,11 +49,34 @@ __all__ = [
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _COUNTS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 
+#: Why a reading is refused, at intake or when it is stored.
+_REFUSALS = (
+    *("malformed", "unknown_device", "forbidden_device", "device_disabled", "unknown_metric", "too_many_metrics"),
+    *("invalid_time", "too_far_in_future", "too_old", "invalid_value", "out_of_range", "not_finite"),
+)
+
+
+def counted_by(name: str, meaning: str, label: str, known: Iterable[str]) -> Counter:
+    """A counter with one label whose ``known`` values are shown from the start, as 0.
+
+    Prometheus sees no growth in a series that begins with 1: the first failure of its kind would raise no alert. Other
+    values of the label may come.
+    """
+    counter = Counter(name, meaning, [label])
+    for value in known:
+        counter.labels(value)
+    return counter
+
+
 # --- intake ------------------------------------------------------------------------------------
 
-intake_requests = Counter("iot_requests", "Requests to send readings, by the status of the answer.", ["status"])
+intake_requests = counted_by(
+    "iot_requests",
+    "Requests to send readings, by the status of the answer.",
+    *("status", ("200", "202", "400", "401", "403", "413", "429", "503")),
+)
 readings_accepted = Counter("iot_readings_accepted", "Readings answered with 202: they are in the log.")
-readings_rejected = Counter("iot_readings_rejected", "Readings refused at intake, by reason.", ["code"])
+readings_rejected = counted_by("iot_readings_rejected", "Readings refused at intake, by reason.", "code", _REFUSALS)
 receipts_replayed = Counter(
     "iot_receipts_replayed", "Requests answered with the receipt of an earlier one: same Idempotency-Key."
 )
@@ -71,10 +97,10 @@ series_created = Counter("iot_series_created", "Series (device and metric) that 
 
 # --- quarantine --------------------------------------------------------------------------------
 
-readings_quarantined = Counter(
+readings_quarantined = counted_by(
     "iot_readings_quarantined",
     "Readings put into quarantine, by reason; those of set-aside log entries included.",
-    ["code"],
+    *("code", _REFUSALS),
 )
 quarantine_dropped = Counter(
     "iot_quarantine_dropped", "Refused readings that were not kept: quarantine full, or the device over its rate."
@@ -98,10 +124,10 @@ ingest_latency_seconds = Histogram(
     "From the arrival of a request to the commit of its readings; of a sample of log entries.",
     buckets=_FAST,
 )
-drain_errors = Counter(
+drain_errors = counted_by(
     "iot_drain_errors",
-    "Drains that failed and are repeated, by kind of failure (connection, lock, data, judge, …).",
-    ["kind"],
+    "Drains that failed and are repeated, by kind of failure: data, judge, or the name of the exception.",
+    *("kind", ("data", "judge", "OperationalError", "LockNotAvailable", "ConnectionError", "TimeoutError")),
 )
 poison_entries = Counter("iot_poison_entries", "Log entries set aside because they failed alone again and again.")
 log_lost = Counter(
@@ -116,7 +142,9 @@ partitions_made = Counter("iot_partitions_made", "Partitions or chunks made, ahe
 
 # --- rollups -----------------------------------------------------------------------------------
 
-rollup_buckets = Counter("iot_rollup_buckets", "Buckets of rollups made or made again, by level.", ["level"])
+rollup_buckets = counted_by(
+    "iot_rollup_buckets", "Buckets of rollups made or made again, by level.", "level", ("minute", "hour", "day")
+)
 rollup_refresh_seconds = Histogram(
     "iot_rollup_refresh_seconds",
     "Time of one refresh of the rollups.",
@@ -133,8 +161,8 @@ audit_left_out = Counter(
 # --- exports -----------------------------------------------------------------------------------
 
 exports_done = Counter("iot_exports_done", "Files that scheduled exports and people asked for, made and put in place.")
-exports_failed = Counter(
+exports_failed = counted_by(
     "iot_exports_failed",
     "Attempts at an export that failed: outcome retried or given_up; the history of the export says why.",
-    ["outcome"],
+    *("outcome", ("retried", "given_up")),
 )
