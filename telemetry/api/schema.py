@@ -103,7 +103,14 @@ class SendReadings(APIView):
 
     @extend_schema(
         operation_id="readings_create",
-        request={"application/json": _BODY},
+        request={
+            "application/json": _BODY,
+            "application/vnd.apache.arrow.stream": {
+                "type": "string",
+                "format": "binary",
+                "description": "An Arrow IPC stream: the columns device, time, metric and value, or one column a metric.",
+            },
+        },
         parameters=[
             OpenApiParameter("wait", float, description="Seconds (at most 5) to hold the answer until stored."),
             OpenApiParameter(

@@ -34,6 +34,7 @@ from telemetry.gateways.readings import (
     too_large,
 )
 from telemetry.intake.accept import Accepted, Unavailable, finish, prepare, unavailable
+from telemetry.intake.decode import ARROW
 from telemetry.intake.process import Process, process
 from telemetry.log.entries import Appended, LogError
 from telemetry.log.loop_commit import LoopCommit
@@ -103,7 +104,7 @@ class Gateway:
     async def _take(self, head: Head, key: KeyEntry, body: bytes, here: Process, now: float) -> Accepted:
         if head.length is not None and len(body) != head.length:
             raise cut_short()
-        on_loop = len(body) <= _MOST_BYTES_ON_LOOP and head.encoding != "gzip"
+        on_loop = len(body) <= _MOST_BYTES_ON_LOOP and head.encoding != "gzip" and head.content_type != ARROW
         try:
             if on_loop:
                 taken = decoded(head, key, body, here, now)

@@ -12,12 +12,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from telemetry.intake.decode import ARROW
 from telemetry.models import DeviceGroup, DeviceKey, QuarantinedReading
 from tests.builders import drain_all, make_device, make_key, post_readings, wait_until
+from tests.telemetry.intake.test_arrow import stream
 
 pytestmark = pytest.mark.usefixtures("platform_db")
 _READING = {"metrics": {"a": 1}}
@@ -35,6 +38,24 @@ def stored() -> list[tuple[Any, ...]]:
             "JOIN telemetry_series s ON s.id = r.series_id ORDER BY r.time, s.metric"
         )
         return cursor.fetchall()
+
+
+def test_columns_of_arrow_are_taken_like_json(key: str) -> None:
+    time = 1_795_255_200_000_000  # 2026-11-21T10:00:00Z
+    body = stream({"time": pa.array([time, time + 1], pa.timestamp("us", tz="UTC")), "a": [1.5, None], "b": [2, 3]})
+    for packed in (body, gzip.compress(body)):
+        encoding = "identity" if packed is body else "gzip"
+        answer = post_readings(key, packed, CONTENT_TYPE=ARROW, HTTP_CONTENT_ENCODING=encoding)
+        assert (answer.status_code, answer.json()["accepted"]) == (202, 3), answer.content
+    drain_all()
+    assert stored() == [("a", time, 1.5), ("b", time, 2.0), ("b", time + 1, 3.0)]
+
+
+def test_a_stream_that_cannot_be_read_is_a_400_and_kept(key: str) -> None:
+    answer = post_readings(key, b"\xff\xff\xff\xff no arrow", CONTENT_TYPE=ARROW)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "malformed")
+    drain_all()
+    assert "no arrow" in QuarantinedReading.objects.get().payload
 
 
 # --- bodies that cannot be used as a whole --------------------------------------------------------------------------
