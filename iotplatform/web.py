@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from time import perf_counter
@@ -61,7 +64,22 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         else:
             await _page(scope, receive, send)
     elif scope["type"] == "lifespan":
+        _answer_before_the_end()
         await _pages(scope, receive, send)  # type: ignore[arg-type]
+
+
+def _answer_before_the_end() -> None:
+    """On SIGTERM no answer is held any longer (?wait=), for whoever waits past the grace would get none.
+
+    The server finishes requests that are under way on SIGTERM and on SIGINT alike: the second one is handed on to it.
+    """
+
+    def stop() -> None:
+        _gateway.stop_waiting()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    if threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
 
 
 async def _readings(scope: Scope, receive: Receive, send: Send) -> None:

@@ -70,6 +70,11 @@ class Gateway:
         self._here: Process | None = None
         self._room = room
         self._counters: dict[int, Any] = {}
+        self._stopping = False
+
+    def stop_waiting(self) -> None:
+        """This process is about to end: answers that are held until all is stored come now, as they are."""
+        self._stopping = True
 
     async def answer(self, scope: Scope, receive: Receive, request_id: str, trace: bytes = b"") -> Answer:
         """The answer to POST /api/v1/readings. ``trace``: the request's trace context, empty where it is not traced."""
@@ -137,7 +142,7 @@ class Gateway:
         try:
             end = time.monotonic() + seconds
             pause = _FIRST_LOOK
-            while (left := end - time.monotonic()) > 0:
+            while (left := end - time.monotonic()) > 0 and not self._stopping:
                 await asyncio.sleep(min(pause, left))
                 pause = min(pause * 1.5, _LONGEST_LOOK)
                 # A database that is away or hangs must not hold the answer longer than was asked for.

@@ -17,6 +17,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from iotplatform import web
+from telemetry import measures
 from telemetry.intake.decode import ARROW
 from telemetry.models import DeviceGroup, DeviceKey, QuarantinedReading
 from tests.builders import drain_all, make_device, make_key, post_readings, wait_until
@@ -423,3 +425,17 @@ def test_an_unreachable_log_is_a_503_at_once(key: str, settings: Any) -> None:
         assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
         assert int(answer["Retry-After"]) >= 1
         assert time.monotonic() - began < 2
+
+
+def test_a_process_that_is_asked_to_stop_answers_whoever_waits_at_once(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web._gateway, "_stopping", False)  # and afterwards: the other tests' process goes on
+    post_readings(key, _READING)
+    before = measures.intake_waiting._value.get()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(post_readings, key, _READING, "?wait=20")
+        wait_until(lambda: measures.intake_waiting._value.get() > before, 10, "somebody waits")
+        web._gateway.stop_waiting()
+        assert waiting.result(5).status_code == 202
+        pool.submit(lambda: connection.close()).result()
