@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup setup-dev security programs run test test-slow lint soak drill load bench screenshots docs clean
+.PHONY: help setup setup-dev security programs run servers test test-slow lint soak drill load bench screenshots docs clean
 
 help:
 	@echo "make run         start the platform (servers included), stop with Ctrl-C"
+	@echo "make servers     only the embedded servers: for a restore, which wants the platform stopped"
 	@echo "make test        linters, types, tests"
 	@echo "make security    what is known to be dangerous: in the code, in the packages, left lying about"
 	@echo "make test-slow   what takes longer"
@@ -36,6 +37,9 @@ setup-dev: $(VENV)/.installed-dev
 
 run: setup
 	@exec $(BIN)/python -m iotplatform.launcher
+
+servers: setup
+	@exec $(BIN)/python -m iotplatform.launcher --servers
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -27,12 +27,13 @@ _SAME_REQUEST_SECONDS = 1.0  # make and a signal to the process group may both b
 
 
 class Launch:
-    """One run of the platform in RUN_DIR, which is locked while it lasts."""
+    """One run of the platform in RUN_DIR, which is locked while it lasts; or of its embedded servers alone."""
 
-    def __init__(self, config: Config, run_dir: RunDir, output: Output) -> None:
+    def __init__(self, config: Config, run_dir: RunDir, output: Output, *, servers_alone: bool = False) -> None:
         self._config = config
         self._run_dir = run_dir
         self._output = output
+        self._servers_alone = servers_alone
         self._stop_asked = asyncio.Event()
         self._stop_asked_at = 0.0
         self._supervisor = Supervisor(output, leftovers.ProcessRecord(run_dir), BASE_DIR)
@@ -57,6 +58,9 @@ class Launch:
         for name in await asyncio.to_thread(leftovers.clear, self._run_dir):
             self._output.say(f"{name} was left running by an earlier start: stopped")
         await self._start_servers()
+        if self._servers_alone:
+            self._output.show("The servers run, and nothing else does. Ctrl-C stops them.")
+            return
         await self._prepare()
         web, *others = processes.platform(self._config)
         child = self._supervisor.start(web)

@@ -22,7 +22,8 @@ def declared() -> set[str]:
             if isinstance(metric, prometheus_client.metrics.MetricWrapperBase):
                 names |= _samples(metric)
     # Those that are asked of the servers at a scrape are families, made anew each time.
-    source = (BASE_DIR / "iotplatform" / "observability" / "log_metrics.py").read_text()
+    folder = BASE_DIR / "iotplatform" / "observability"
+    source = "".join((folder / name).read_text() for name in ("log_metrics.py", "backup_metrics.py"))
     return names | set(re.findall(r'"(iot_[a-z_]+)"', source))
 
 

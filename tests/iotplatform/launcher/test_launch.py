@@ -228,3 +228,30 @@ def test_a_run_dir_that_cannot_be_written_is_named(run: Callable[..., Run], tmp_
     assert refused.ended() == 1
     assert f"RUN_DIR {tmp_path / 'run'} is not writable" in refused.text()
     assert "Traceback" not in refused.text()
+
+
+def test_the_servers_can_run_alone_for_a_restore(tmp_path: Path, port: int) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    printed = tmp_path / "printed"
+    with printed.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "iotplatform.launcher", "--servers"],
+            cwd=PROJECT,
+            env={**environment, "RUN_DIR": str(tmp_path / "run"), "PORT": str(port)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        until(lambda: "nothing else does" in printed.read_text() or process.poll() is not None, "the servers run", 60)
+        urls = json.loads((tmp_path / "run" / "servers.json").read_text())
+        with psycopg.connect(urls["database_url"]) as connection:
+            assert connection.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,)
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)), "no web server answers"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOP_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+    until(lambda: not living(tmp_path / "run"), "no server lives on")
