@@ -10,18 +10,44 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.faults.alert_admin import SETTINGS, Admin
 from tests.faults.load import Load, Outcome
 from tests.live import LivePlatform
 
 __all__ = ["Figures", "drill", "kept_log", "restored_tables"]
 
 _PROCESSES = ("web", "drain1", "drain2", "worker", "beat")
-_HASH = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t"
-#: Tables that nothing touches between the backup and the comparison.
-_QUIET = ("telemetry_device", "thresholds_threshold", "auth_user", "telemetry_loglayout")
+_HASH = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t{}"
+#: Of a device that sends no more: its readings, what was made of them, the threshold that it crossed, and its alert.
+_DEVICE = "drill-history"
+_SERIES = (
+    " WHERE series_id IN (SELECT s.id FROM telemetry_series s JOIN telemetry_device d ON d.id = s.device_id"
+    f" WHERE d.name = '{_DEVICE}')"
+)
+_ALERT = (
+    " WHERE {} IN (SELECT a.id FROM alerts_alert a JOIN thresholds_threshold h ON h.id = a.threshold_id"
+    f" WHERE h.name = '{_DEVICE}')"
+)
+#: What nothing touches between the backup and the comparison: tables, and which of their rows.
+_QUIET = {
+    "telemetry_device": "",
+    "telemetry_loglayout": "",
+    "auth_user": "",
+    "thresholds_threshold": "",
+    "thresholds_level": "",
+    "telemetry_series": f" WHERE device_id = (SELECT id FROM telemetry_device WHERE name = '{_DEVICE}')",
+    "telemetry_reading": _SERIES,
+    "telemetry_rollup_minute": _SERIES,
+    "telemetry_rollup_hour": _SERIES,
+    "telemetry_rollup_day": _SERIES,
+    "alerts_alert": _ALERT.format("id"),
+    "alerts_alertevent": _ALERT.format("alert_id"),
+}
+_HISTORY_READINGS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +76,40 @@ def kept_log() -> dict[str, str]:
         "ROLLUP_REFRESH_SECONDS": "5",
         "ROLLUP_DELAY_SECONDS": "1",
         "BACKUP_EVERY_HOURS": "0",
+        **SETTINGS,
     }
 
 
+def make_history(platform: LivePlatform) -> None:
+    """A device with readings of three days, their rollups, a threshold that they cross, and an alert that ended."""
+    admin = Admin(platform)
+    admin.make("devices", {"name": _DEVICE})
+    levels = [{"severity": "warning", "trigger": 70, "clear": 65}, {"severity": "critical", "trigger": 90}]
+    body = {"name": _DEVICE, "scope": {"device": _DEVICE}, "metric": "temperature", "condition": "above"}
+    admin.make("thresholds", {**body, "levels": levels})
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=4)
+    rows = [
+        f"{(began + timedelta(minutes=2 * number)).isoformat()},{20 + 80 * (300 < number < 400) + number % 7 / 8}"
+        for number in range(_HISTORY_READINGS)
+    ]
+    file = platform.run_dir / "history.csv"
+    file.write_text("\n".join(["time,temperature", *rows, ""]))
+    platform.manage("import_readings", str(file), "--device", _DEVICE, "--judge")
+    platform.manage("refresh_rollups", "--device", _DEVICE)
+
+
 def restored_tables(platform: LivePlatform) -> dict[str, Any]:
-    """Number of rows and a hash over them, of each table that does not change by itself."""
+    """Number of rows and a hash over them, of everything that does not change by itself; none of it is empty."""
     with platform.database() as connection:
-        return {table: connection.execute(_HASH.format(table)).fetchone() for table in _QUIET}
+        found = {table: connection.execute(_HASH.format(table, which)).fetchone() for table, which in _QUIET.items()}
+    empty = [table for table, row in found.items() if not row or not row[0]]
+    assert not empty, f"nothing to compare in {empty}"
+    return found
 
 
 def drill(platform: LivePlatform, seed: int = 1, batches: int = 80) -> Figures:
     """The platform is running and stays so. Where something is wrong, the outcome has violations."""
+    make_history(platform)
     with Load(platform, seed) as load:
         load.wait_for_accepted(batches)
         began = time.monotonic()
