@@ -19,7 +19,8 @@ __all__ = ["connected", "create", "drop", "exists", "holds_something", "one_rest
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _CONNECTED = """
 SELECT coalesce(nullif(application_name, ''), 'unnamed') AS name, count(*) FROM pg_stat_activity
-WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid() GROUP BY 1 ORDER BY 1
+WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> %s
+GROUP BY 1 ORDER BY 1
 """
 _SOMETHING = """
 SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -27,6 +28,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname NOT LIKE 'pg\\_%
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
 """
 _LONGEST_NAME = 63
+#: How a restore's own connections are called.
+_OURS = "iot-restore"
 
 
 @contextmanager
@@ -43,13 +46,14 @@ def exists(server: Connection, name: str) -> bool:
 
 
 def connected(server: Connection, name: str) -> list[str]:
-    """Who is connected to that database, as "iot-web (3)"."""
-    return [f"{who} ({number})" for who, number in server.execute(_CONNECTED, [name]).fetchall()]
+    """Who else is connected to that database, as "iot-web (3)". Our own connection of a moment ago may still be there: the
+    server closes it a little later than we do, and renaming waits for it."""
+    return [f"{who} ({number})" for who, number in server.execute(_CONNECTED, [name, _OURS]).fetchall()]
 
 
 def holds_something(info: str) -> bool:
     """Whether there is any table, view or sequence in the database that no extension made."""
-    with connect(info, name="iot-restore") as connection:
+    with connect(info, name=_OURS) as connection:
         row = connection.execute(_SOMETHING).fetchone()
     return bool(row and row[0])
 
@@ -94,7 +98,7 @@ def swap(server: Connection, info: str, fresh: str, name: str) -> str | None:
 
 def _background_workers(info: str, verb: str) -> None:
     """Of TimescaleDB, where it is: they are connected too, and a database with connections cannot be renamed."""
-    with connect(info, name="iot-restore") as connection:
+    with connect(info, name=_OURS) as connection:
         found: Any = connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
         if found:
             connection.execute(f"SELECT _timescaledb_functions.{verb}_background_workers()")
