@@ -15,7 +15,7 @@ help:
 	@echo "make bench       benchmarks (ONLY=P1,P2 for some)"
 	@echo "make soak        the fault suite with all its rounds"
 	@echo "make docs        the documents as a site, in site/"
-	@echo "make load        a fleet and its operators for a minute; the last line is the verdict"
+	@echo "make load        a fleet and its operators for a minute; the last line is the verdict (CURVE=1: rates and times by size of request)"
 	@echo "make drill       the database is destroyed under load and restored from a backup"
 	@echo "make screenshots the pictures of the README, made anew"
 	@echo "make clean       remove .venv and caches; .run/ (the data) stays"
@@ -87,7 +87,8 @@ soak: setup-dev
 	$(BIN)/python -m tests.soak
 
 load: setup-dev
-	$(BIN)/python -m benchmarks.traffic
+	$(BIN)/python -m benchmarks.traffic $(if $(CURVE),--curve)
+
 # Back up under load, destroy the database, restore, count: its last line has RPO and RTO.
 drill: setup-dev
 	$(BIN)/python -m tests.iotplatform.backup.drill

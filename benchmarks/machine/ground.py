@@ -10,11 +10,15 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from benchmarks.machine.database import Database
+from benchmarks.machine.processes import family
 from iotplatform import env
 from iotplatform.launcher.servers import EmbeddedServers
 
@@ -22,10 +26,15 @@ _DATABASE = "iot_bench"
 
 
 class Ground:
-    """A context manager. `environment` is that of every process, `config` what the platform reads from it."""
+    """A context manager. `environment` is that of every process, `config` what the platform reads from it.
 
-    def __init__(self, database_url: str | None) -> None:
+    `settings` are environment variables beside the usual ones, such as {"SHARDS": "16"}.
+    """
+
+    def __init__(self, database_url: str | None, settings: Mapping[str, str] | None = None) -> None:
         self._given = database_url
+        self._settings = settings or {}
+        self._servers: EmbeddedServers | None = None
         self._stack = ExitStack()
         self.path = Path()
         self.database = Database("")
@@ -51,7 +60,9 @@ class Ground:
                 "SIMULATOR": "off",
                 "DJANGO_SETTINGS_MODULE": "iotplatform.settings",
                 "PYTHONPATH": str(env.BASE_DIR),
+                **self._settings,
             }
+            self._servers = servers
             self._stack = stack.pop_all()
         return self
 
@@ -69,6 +80,12 @@ class Ground:
     @property
     def config(self) -> env.Config:
         return env.load(self.environment)
+
+    def servers(self) -> dict[str, list[psutil.Process]]:
+        """The processes of "log", and of "postgres" where that is an embedded server, as of now."""
+        assert self._servers is not None, "the ground is entered"
+        names = ["log"] if self._given else ["postgres", "log"]
+        return {name: family(self._servers.pid(name)) for name in names}
 
     def directory(self, name: str) -> Path:
         return self.path / "bench" / name

@@ -29,7 +29,7 @@ from telemetry.rollups.levels import LEVELS
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
 
-__all__ = ["CROWD", "CROWD_GROUP", "METRIC", "YEARS", "History", "build"]
+__all__ = ["CROWD", "CROWD_GROUP", "METRIC", "YEARS", "History", "build", "fill", "roll_up"]
 
 METRIC = METRICS[0]
 YEARS = Fleet("year", devices=20, metrics=1)
@@ -75,14 +75,11 @@ def build(ground: Ground, platform: Platform, store: Store, end: int, wanted: in
         series = np.array(connection.execute(_IDS, [f"{fleet.prefix}-%"]).fetchall(), np.int32).ravel()
         steps = max(1, round(wanted * share / len(series)))
         step_ms = max(1, round(days * _DAY_MS / steps))
-        written += _fill(ground, store, series, end - steps * step_ms, steps, step_ms)
+        written += fill(ground, store, series, end - steps * step_ms, steps, step_ms)
     store.settle()
     store.must_have(written)
     connection.execute("ANALYZE")
-    every = [row[0] for row in connection.execute("SELECT id FROM telemetry_series ORDER BY id")]
-    mark_range(connection, every, 0, end * 1000)
-    argv = (sys.executable, str(BASE_DIR / "manage.py"), "refresh_rollups")
-    platform.run(Command("refresh_rollups", argv))
+    roll_up(platform, store, end)
     connection.execute("VACUUM ANALYZE")
     store.settle()
     rolled = connection.execute("SELECT sum(count) FROM telemetry_rollup_hour").fetchone()
@@ -91,8 +88,16 @@ def build(ground: Ground, platform: Platform, store: Store, end: int, wanted: in
     return History(written, end)
 
 
-def _fill(ground: Ground, store: Store, series: NDArray[np.int32], start: int, steps: int, step_ms: int) -> int:
-    """One reading of each series every `step_ms`; over two connections, as R0 does."""
+def roll_up(platform: Platform, store: Store, end: int) -> None:
+    """Make the rollups of everything before `end` (ms since 1970)."""
+    every = [row[0] for row in store.connection.execute("SELECT id FROM telemetry_series ORDER BY id")]
+    mark_range(store.connection, every, 0, end * 1000)
+    argv = (sys.executable, str(BASE_DIR / "manage.py"), "refresh_rollups")
+    platform.run(Command("refresh_rollups", argv))
+
+
+def fill(ground: Ground, store: Store, series: NDArray[np.int32], start: int, steps: int, step_ms: int) -> int:
+    """Store past the platform: one reading of each series every `step_ms`; over two connections, as R0 does."""
     with store.connection.cursor() as cursor:
         days = ground.config.partition_days
         times = np.arange(start, start + steps * step_ms + _DAY_MS, _DAY_MS, np.int64) * 1000

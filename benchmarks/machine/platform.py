@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,22 @@ class Platform:
 
     def start_drains(self) -> None:
         self._group.start(processes.drain_workers(self._config))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing of it runs meanwhile, so that another platform has the machine for itself."""
+        self._group.stop()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    def families(self) -> dict[str, list[psutil.Process]]:
+        """The processes by kind: "web", "drain" (all of them), "worker" and "beat"."""
+        kinds: dict[str, list[psutil.Process]] = {}
+        for name, members in self._group.families().items():
+            kinds.setdefault(name.rstrip("0123456789"), []).extend(members)
+        return kinds
 
     def family(self) -> list[psutil.Process]:
         return self._group.family()

@@ -44,7 +44,7 @@ class ProcessGroup:
         """Stop those named, or all, feeders first; returns when they are gone."""
         chosen = [self._running.pop(name) for name in list(self._running) if names is None or name in names]
         for command, process in sorted(chosen, key=lambda pair: pair[0].stage):
-            children = _family(process.pid)[1:]
+            children = family(process.pid)[1:]
             process.send_signal(command.stop_signal)
             try:
                 process.wait(command.stop_seconds + 5)
@@ -56,7 +56,11 @@ class ProcessGroup:
 
     def family(self) -> list[psutil.Process]:
         """Every process of the group with its children, as of now."""
-        return [member for _, process in self._running.values() for member in _family(process.pid)]
+        return [member for members in self.families().values() for member in members]
+
+    def families(self) -> dict[str, list[psutil.Process]]:
+        """The same by the names of their commands."""
+        return {name: family(process.pid) for name, (_, process) in self._running.items()}
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:
         """Raises RuntimeError with the last words of whoever died, or after a minute."""
@@ -95,7 +99,8 @@ def answers(port: int, path: str) -> bool:
         return False
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def family(pid: int) -> list[psutil.Process]:
+    """A process, first, and all that came from it; none where it has ended."""
     try:
         first = psutil.Process(pid)
         return [first, *first.children(recursive=True)]

@@ -10,7 +10,7 @@ import psycopg
 
 from benchmarks.load.result import LostReading
 from benchmarks.machine.database import Database
-from telemetry.timeseries.engine import TABLE
+from telemetry.timeseries.engine import TABLE, engine_in_use
 
 _LOOK_SECONDS = 0.01
 _QUIET_SECONDS = 120
@@ -46,6 +46,17 @@ class Store:
     def count(self, table: str) -> int:
         """Rows of another table."""
         return self._number(f"SELECT count(*) FROM {table}")
+
+    def bytes_of(self, table: str) -> int:
+        """What a table takes on disk, with its indexes and its partitions or chunks."""
+        with self._connection.cursor() as cursor:
+            if engine_in_use(cursor).name == "timescale":
+                return self._number(f"SELECT hypertable_size('{table}')")
+        # Partitions, or the table itself where it has none.
+        return self._number(
+            "SELECT coalesce((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(named)), "
+            f"pg_total_relation_size(named)) FROM to_regclass('{table}') AS named"
+        )
 
     def empty(self) -> None:
         """Throw away all readings and begin the next measurement with nothing left to write.

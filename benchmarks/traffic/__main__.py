@@ -3,6 +3,7 @@
 --seconds N   how long they send (default: 60)
 --users N     how many of them (default: 40)
 --mix TEXT    their kinds and shares, as in single=40,retry=10 (default: every kind)
+--curve       instead: throughput and time to the answer over readings per request, written to RUN_DIR/load-curve.json
 
 Exit code 0 where every promise was kept, 1 otherwise.
 """
@@ -16,16 +17,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.load.result import LostReading
+from benchmarks.traffic import curve
+from benchmarks.traffic.curve import CURVE_FILE
 from benchmarks.traffic.ledger import Ledger
 from benchmarks.traffic.plan import SHARES, deal, shares_of
 from benchmarks.traffic.verdict import Verdict
-from iotplatform.env import BASE_DIR
+from iotplatform.env import BASE_DIR, config
 from iotplatform.launcher.errors import LaunchError
 from tests.live import LivePlatform
 
@@ -40,6 +46,8 @@ _PATIENCE_SECONDS = 180
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, _stop)
+    if options.curve:
+        return _curve()
     users = deal(options.users, shares_of(options.mix))
     print(f"{options.seconds} s of {', '.join(f'{count} × {kind}' for kind, count in users.items())}", flush=True)
     try:
@@ -56,6 +64,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"  - {broken}")
     print(verdict)
     return int(bool(verdict.broken))
+
+
+def _curve() -> int:
+    path = config.run_dir / CURVE_FILE
+    try:
+        points = curve.run(path)
+    except (LaunchError, LostReading, OSError, RuntimeError, psycopg.Error) as error:
+        print(f"load FAILED: {error}")
+        return 1
+    heads, *rows = curve.table([asdict(point) for point in points])
+    table = Table(*heads)
+    for column in table.columns:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print(f"load ok: {len(rows)} sizes of request, everything accepted is stored; {path}")
+    return 0
 
 
 def _run(
@@ -114,6 +140,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--users", type=int, default=40)
     parser.add_argument("--mix", default="", metavar="KIND=SHARE,…", help=f"kinds: {', '.join(SHARES)}")
+    parser.add_argument("--curve", action="store_true", help="throughput and times over readings per request")
     parser.add_argument("--seed", type=int, default=1, help="part of the names of what is made")
     options = parser.parse_args(arguments)
     try:

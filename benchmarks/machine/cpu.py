@@ -1,0 +1,43 @@
+"""CPU time of processes, by what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+__all__ = ["Spent", "seconds"]
+
+
+def seconds(processes: list[psutil.Process]) -> float:
+    """User and system time of these processes since they began, with that of their children that have ended."""
+    total = 0.0
+    for process in processes:
+        try:
+            total += sum(process.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue  # ended between two looks: its parent, if it is one of ours, has its time
+    return total
+
+
+class Spent:
+    """What each kind of process spends inside a with block; `spent` is right after it, in CPU seconds."""
+
+    def __init__(self, kinds: Callable[[], Mapping[str, list[psutil.Process]]]) -> None:
+        self._kinds = kinds
+        self._before: dict[str, float] = {}
+        self.spent: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._before = self._look()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.spent = {name: seconds - self._before[name] for name, seconds in self._look().items()}
+
+    def _look(self) -> dict[str, float]:
+        return {name: seconds(processes) for name, processes in self._kinds().items()}
