@@ -23,6 +23,7 @@ import django
 django.setup()
 
 from iotplatform.env import config
+from iotplatform.observability.process_watch import watch
 from iotplatform.web import application
 from telemetry import tracing
 from telemetry.intake import heartbeat
@@ -42,3 +43,4 @@ gc.set_threshold(50_000, 20, 20)
 
 # From now on devices can be heard; while nobody says so, their silence does not count.
 heartbeat.start()
+watch(config.process_name)

@@ -12,6 +12,8 @@ from typing import Any
 
 from celery.beat import PersistentScheduler
 
+from iotplatform.observability.task_metrics import beat_last_tick
+
 __all__ = ["SteadyScheduler"]
 
 _STEP_SECONDS = 1.0
@@ -36,7 +38,9 @@ class SteadyScheduler(PersistentScheduler):
         if offset < self._offset - _STEP_SECONDS:
             self._count_from_now()
         self._offset = offset
-        return super().tick(*args, **kwargs)
+        wait = super().tick(*args, **kwargs)
+        beat_last_tick.set(time.time())
+        return wait
 
     def _count_from_now(self) -> None:
         now = self.app.now()

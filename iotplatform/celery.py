@@ -84,6 +84,15 @@ def _configure_logging(**_: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def _show_metrics(**_: Any) -> None:
+    from iotplatform.observability.process_watch import watch
     from iotplatform.observability.scrape_port import serve
 
+    watch(config.process_name)
     serve(config.host, config.metrics_port)
+
+
+@worker_init.connect
+def _count_tasks(**_: Any) -> None:
+    from iotplatform.observability.task_metrics import observe
+
+    observe(app)

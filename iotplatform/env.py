@@ -124,6 +124,7 @@ class Config:
     debug: bool
     metrics_token: str | None
     metrics_port: int
+    reader_password: str | None
     tracing_headers: dict[str, str]
     export_s3_access_key: str | None
     export_s3_secret_key: str | None
@@ -214,6 +215,7 @@ def load(environ: Mapping[str, str] | None = None, config_file: Path = CONFIG_FI
     values["debug"] = Choice(("off", "on")).parse("DEBUG", environ.get("DEBUG", "off")) == "on"
     values["metrics_port"] = Number(0, 65_535, "9101").parse("METRICS_PORT", environ.get("METRICS_PORT", "0"))
     values["metrics_token"] = _secret(environ, "METRICS_TOKEN")
+    values["reader_password"] = _secret(environ, "READER_PASSWORD")
     values["tracing_headers"] = _headers("TRACING_HEADERS", _secret(environ, "TRACING_HEADERS"))
     values["export_s3_access_key"] = _secret(environ, "EXPORT_S3_ACCESS_KEY")
     values["export_s3_secret_key"] = _secret(environ, "EXPORT_S3_SECRET_KEY")

@@ -89,6 +89,8 @@ breaker_open = Gauge(
     ["service"],
     multiprocess_mode="livemax",
 )
+for _service in ("log", "database"):
+    breaker_open.labels(_service)
 append_seconds = Histogram(
     "iot_log_append_seconds", "Time of one append to the log, shared by the requests in it.", buckets=_FAST
 )

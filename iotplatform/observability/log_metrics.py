@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from iotplatform.observability.backup_metrics import backups
 from iotplatform.observability.probes import Answer, Question, ask, database, redis_server
+from iotplatform.observability.server_metrics import build, database_server, log_server
 from telemetry.log.depth import Depth, depths
 from telemetry.rollups.freshness import freshness
 
@@ -29,14 +30,14 @@ class ServerMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         services: dict[str, Question] = {"database": _positions, "log": _ping_log, "cache": _ping_cache}
-        answers = ask({**services, "counts": _counts, "rollups": _rollups, "backups": backups}, _SECONDS)
+        answers = ask({**services, **_MORE}, _SECONDS)
         up = GaugeMetricFamily("iot_up", "1 where the service answered the scrape within a second.", labels=["service"])
         for service in services:
             up.add_metric([service], float(answers[service].ok))
         yield up
-        yield from answers["counts"].value or []
-        yield from answers["rollups"].value or []
-        yield from answers["backups"].value or []
+        yield build()
+        for name in _MORE:
+            yield from answers[name].value or []
         yield from _of_log(_log_depths(answers))
 
     def describe(self) -> Iterable[Metric]:
@@ -110,6 +111,16 @@ _COUNTS = (
     ("iot_devices", "Devices that are registered.", "SELECT count(*) FROM telemetry_device"),
     ("iot_series", "Series (device and metric) that exist.", "SELECT count(*) FROM telemetry_series"),
 )
+
+
+#: What is asked together with whether they answer; where one is late, only its own metrics are missing.
+_MORE: dict[str, Question] = {
+    "counts": _counts,
+    "rollups": _rollups,
+    "backups": backups,
+    "database-server": database_server,
+    "log-server": log_server,
+}
 
 
 def _log_depths(answers: dict[str, Answer]) -> dict[int, Depth]:

@@ -9,7 +9,7 @@ import prometheus_client
 import alerts.measures
 import telemetry.measures
 from iotplatform.env import BASE_DIR
-from iotplatform.observability import metrics
+from iotplatform.observability import metrics, process_watch, server_metrics, task_metrics
 
 __all__ = ["asked_for", "declared"]
 
@@ -17,14 +17,16 @@ __all__ = ["asked_for", "declared"]
 def declared() -> set[str]:
     """Names of all samples that /metrics may show: ``_total`` of counters, ``_bucket`` and so on of histograms."""
     names: set[str] = set()
-    for module in (telemetry.measures, alerts.measures, metrics):
+    for module in (telemetry.measures, alerts.measures, metrics, process_watch, task_metrics):
         for metric in vars(module).values():
             if isinstance(metric, prometheus_client.metrics.MetricWrapperBase):
                 names |= _samples(metric)
     # Those that are asked of the servers at a scrape are families, made anew each time.
-    folder = BASE_DIR / "iotplatform" / "observability"
-    source = "".join((folder / name).read_text() for name in ("log_metrics.py", "backup_metrics.py"))
-    return names | set(re.findall(r'"(iot_[a-z_]+)"', source))
+    for file in ("log_metrics.py", "server_metrics.py", "backup_metrics.py"):
+        source = (BASE_DIR / "iotplatform" / "observability" / file).read_text()
+        names |= set(re.findall(r'"(iot_[a-z_]+)"', source))
+    counters = {name for name, _ in server_metrics.COUNTERS}
+    return names - counters | {f"{name}_total" for name in counters}
 
 
 def asked_for(expression: str) -> set[str]:

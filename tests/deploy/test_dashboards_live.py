@@ -83,6 +83,7 @@ def _seen(server: Prometheus) -> bool:
             "rate(iot_readings_stored_total[10s])",
             "rate(iot_deliver_seconds_count[10s])",
             "rate(iot_ingest_latency_seconds_count[10s])",
+            "iot_database_readings_bytes",
         )
     )
 

@@ -7,6 +7,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from iotplatform.observability.metrics import client_address, measures
+from iotplatform.version import VERSION
 from telemetry.log import keys
 from telemetry.models import ShardPosition
 from tests.iotplatform.observability.hanging import point_database_at, silent_server, with_config
@@ -44,6 +45,25 @@ def test_the_log_is_measured_at_the_moment_of_the_scrape(platform_db, redis_clie
     assert found[("iot_log_oldest_seconds", "1")] == 0
     assert [found[("iot_up", service)] for service in ("database", "log", "cache")] == [1, 1, 1]
     assert ("iot_quarantine_waiting",) in found
+
+
+def test_the_servers_tell_their_size_and_who_is_connected(platform_db, redis_client):
+    redis_client.lpush("celery:default", "{}", "{}")
+    found = samples()
+    assert found[("iot_queue_tasks", "default")] == 2
+    assert found[("iot_queue_tasks", "drain-0")] == 0
+    assert found[("iot_log_server_bytes",)] > 100_000
+    assert ("iot_log_server_limit_bytes",) in found
+    assert found[("iot_database_bytes",)] > found[("iot_database_readings_bytes",)] >= 0
+    assert found[("iot_database_connections", "idle")] >= 0
+    assert found[("iot_database_connections_limit",)] > 10
+    assert found[("iot_database_commits_total",)] > 0
+    assert found[("iot_database_oldest_transaction_seconds",)] < 600
+
+
+def test_the_versions_that_answer_are_told():
+    (versions,) = [key for key in samples() if key[0] == "iot_build_info"]
+    assert VERSION in versions
 
 
 def test_servers_that_are_down_or_hang_do_not_fail_a_scrape(settings, monkeypatch):
