@@ -13,7 +13,7 @@ from iotplatform.env import BASE_DIR, config
 from iotplatform.mail import mail_settings
 from iotplatform.observability import logs, metric_files
 from iotplatform.setting_kinds import ConfigError
-from telemetry.deadline import BoundedConnection
+from telemetry.deadline import patient
 
 # Before anything declares a metric or logs a line.
 metric_files.claim(config.multiprocess_metrics_dir, config.process_name)
@@ -93,6 +93,8 @@ except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from error
 
 _timeout_ms = int(config.database_timeout_seconds * 1000)
+#: How long one statement may take where nothing else is said.
+STATEMENT_SECONDS = 6 * config.database_timeout_seconds
 #: Session settings and keepalives of every connection: a cut network frees its locks within about 10 s.
 DATABASE_OPTIONS = {
     "connect_timeout": max(2, int(config.database_timeout_seconds)),
@@ -103,7 +105,7 @@ DATABASE_OPTIONS = {
     "tcp_user_timeout": 10_000,
     "application_name": f"iot-{config.process_name}",
     "options": (
-        f"-c statement_timeout={6 * _timeout_ms} -c lock_timeout={_timeout_ms} "
+        f"-c statement_timeout={int(STATEMENT_SECONDS * 1000)} -c lock_timeout={_timeout_ms} "
         f"-c idle_in_transaction_session_timeout={3 * _timeout_ms} "
         # TimescaleDB would refuse a drain of late readings that touches more of its compressed chunks than that, for ever.
         "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0"
@@ -126,7 +128,7 @@ def database(url: str) -> dict[str, object]:
                 "min_size": 0,
                 "max_size": 12,
                 "timeout": config.database_timeout_seconds,
-                "connection_class": BoundedConnection,
+                "connection_class": patient(max(STATEMENT_SECONDS, config.query_timeout_seconds)),
                 # Else the pause between attempts doubles while the database is away, up to minutes, and all wait for it.
                 "reconnect_timeout": 1.0,
             }

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import psycopg
+from django.conf import settings
 from django.db import connections
 
+from telemetry.deadline import BoundedConnection, patient
 from telemetry.log.entries import LogError
 
 
-def connect(*, autocommit: bool) -> psycopg.Connection[Any]:
+def connect(*, autocommit: bool) -> BoundedConnection:
     """A new connection to the database that Django uses (a test's, in tests), with the same timeouts.
 
-    Raises psycopg.OperationalError where the server does not answer within DATABASE_TIMEOUT_SECONDS.
+    Raises psycopg.OperationalError where the server does not answer within DATABASE_TIMEOUT_SECONDS; so does whatever
+    waits for an answer on it for longer than a statement may take.
     """
     parameters = connections["default"].get_connection_params()
-    parameters.pop("pool", None)
-    for name in ("cursor_factory", "context", "prepare_threshold"):
+    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
-    return psycopg.connect(**parameters, autocommit=autocommit)
+    return patient(settings.STATEMENT_SECONDS).connect(**parameters, autocommit=autocommit)
 
 
 def is_data_fault(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
-"""How long a request may wait for the database, whatever it does.
+"""How long a request, and any one answer, may be waited for from the database, whatever it does.
 
 The server's own time limits say nothing when the server itself hangs, and keepalives neither: its kernel still answers.
+Nor does the server's kernel say anything where what stands between forgot the connection.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -16,9 +18,11 @@ import psycopg
 # A connection knows the adapters that there were when it was made: those of ours have to be there before the first one.
 import telemetry.binary_arrays  # noqa: F401
 
-__all__ = ["BoundedConnection", "database_deadline"]
+__all__ = ["BoundedConnection", "database_deadline", "patient"]
 
 _local = threading.local()
+#: An answer of the server's own about its time limit comes so much later at most.
+_GRACE_SECONDS = 5.0
 
 
 @contextmanager
@@ -33,15 +37,38 @@ def database_deadline(seconds: float) -> Iterator[None]:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Keeps the deadline of its thread, if there is one. Where that is over, it is closed: an answer may still come."""
+    """Keeps the deadline of its thread, if there is one, and its own patience for each answer.
+
+    Where that is over, it is closed, for an answer may still come, and OperationalError is raised.
+    """
+
+    #: The longest time in seconds for any one answer; None: as long as it takes.
+    patience: float | None = None
+
+    def let_statements_take(self, seconds: int) -> None:
+        """From now on a statement of this session may take so long, for the server and for whoever waits. 0: no limit."""
+        self.execute(f"SET statement_timeout = '{seconds}s'")
+        self.patience = seconds + _GRACE_SECONDS if seconds else None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """As psycopg.Connection.wait."""
-        end = getattr(_local, "end", None)
-        if end is None or timeout is not None:
+        if timeout is not None or (left := self._left()) is None:
             return super().wait(gen, interval, timeout)
         try:
-            return super().wait(gen, interval, max(0.001, end - time.monotonic()))
+            return super().wait(gen, interval, max(0.001, left))
         except psycopg.errors._WaitTimeout as error:
             self.pgconn.finish()
             raise psycopg.OperationalError("the database did not answer in time") from error
+
+    def _left(self) -> float | None:
+        end = getattr(_local, "end", None)
+        if end is None:
+            return self.patience
+        left: float = end - time.monotonic()
+        return left if self.patience is None else min(left, self.patience)
+
+
+@cache
+def patient(statement_seconds: float) -> type[BoundedConnection]:
+    """Connections whose statements are given so long by the server: an answer is waited for a little longer."""
+    return type("PatientConnection", (BoundedConnection,), {"patience": statement_seconds + _GRACE_SECONDS})

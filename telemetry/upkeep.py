@@ -43,7 +43,7 @@ def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | in
             dropped = engine.drop_before(cursor, min(before, oldest_marked(cursor, before)))
         if config.compress_after_days:
             # Compressing a chunk may take longer than a statement of the request path is allowed to.
-            connection.execute("SET statement_timeout = '1h'")
+            connection.let_statements_take(3600)
             before = now - config.compress_after_days * MICROSECONDS_PER_DAY
             for table in (TABLE, *(level.table for level in LEVELS)):
                 compressed += engine.compress_before(cursor, before, table)

@@ -78,6 +78,8 @@ class Watch:
         while not self._stopping.is_set():
             try:
                 with connect(autocommit=True) as connection:
+                    # Intake is closed while this waits: soon a new connection may be better than this one.
+                    connection.patience = settings.PLATFORM.database_timeout_seconds + 1
                     self._since = _EVERYTHING
                     while not self._stopping.is_set():
                         self.look(connection)

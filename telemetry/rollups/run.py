@@ -24,7 +24,7 @@ def refresh_due(log: RedisLog, config: Any, now: int | None = None) -> Refreshed
     now = int(time.time() * 1e6) if now is None else now
     with connect(autocommit=True) as connection:
         # Its statements are portions of bounded size, on a connection that nobody waits for.
-        connection.execute("SET statement_timeout = '5min'")
+        connection.let_statements_take(300)
         with connection.cursor() as cursor:
             age = (now - rolled_upto(cursor)) / 1e6
         budget = max(_LEAST_BUDGET_SECONDS, 0.8 * config.rollup_refresh_seconds)

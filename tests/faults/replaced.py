@@ -14,7 +14,7 @@ from tests.faults.load import Load, Outcome
 from tests.faults.watcher import Promises
 from tests.live import LivePlatform
 
-__all__ = ["database_set_back", "log_emptied", "log_set_back"]
+__all__ = ["database_set_back", "drains_stopped", "log_emptied", "log_set_back"]
 
 
 def log_emptied(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
@@ -73,7 +73,7 @@ def _destroy_log(platform: LivePlatform, rounds: int, seed: int, destroy: object
             if number % 2:
                 destroy(chance, load)
             else:
-                with _drains_stopped(platform):  # so that much waits, and is lost for certain
+                with drains_stopped(platform):  # so that much waits, and is lost for certain
                     load.wait_for_accepted(chance.randint(5, 40))
                     destroy(chance, load)
         load.wait_for_accepted(50)
@@ -81,7 +81,7 @@ def _destroy_log(platform: LivePlatform, rounds: int, seed: int, destroy: object
 
 
 @contextmanager
-def _drains_stopped(platform: LivePlatform) -> Iterator[None]:
+def drains_stopped(platform: LivePlatform) -> Iterator[None]:
     members = [member for name in ("drain1", "drain2") for member in platform.family(name)]
     for member in members:
         member.send_signal(signal.SIGSTOP)
