@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_init
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iotplatform.settings")
@@ -65,6 +65,14 @@ def _schedule(sender: Celery, **_: Any) -> None:
     from iotplatform.tasks import beat_schedule
 
     sender.conf.beat_schedule = beat_schedule()
+
+
+@celeryd_after_setup.connect
+def _hold_lifeline(instance: Any, **_: Any) -> None:
+    from iotplatform.tasks import hold_lifeline
+
+    consumed = instance.app.amqp.queues.consume_from
+    hold_lifeline([shard for shard in range(config.shards) if drain_queue(shard) in consumed])
 
 
 @worker_init.connect

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-import redis
 from celery import shared_task
 from django.conf import settings
 from django.db import close_old_connections
@@ -24,6 +23,7 @@ from iotplatform.backup.snapshot import running as backup_running
 from iotplatform.dashboard import history
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
+from iotplatform.lifeline import Lifeline
 from iotplatform.pipeline import ShardDrain
 from telemetry import upkeep
 from telemetry.database import connect
@@ -43,8 +43,12 @@ _TURN_SECONDS = 0.25
 _LINGER_SECONDS = 0.08
 _LITTLE_READINGS = 1000
 _HEARTBEAT_SECONDS = 15
+#: Where so many sweeps, and some seconds more, brought no message for a shard, its worker drains it all the same.
+_UNASKED_SWEEPS = 3
+_UNASKED_SECONDS = 5.0
 
 _local = threading.local()
+_lifeline: Lifeline | None = None
 
 
 def _log() -> RedisLog:
@@ -75,20 +79,36 @@ def _judge() -> ThresholdJudge:
 @shared_task(name=DRAIN_TASK)
 def drain(shard: int) -> None:
     """Drain a shard until nothing waits, or its turn is over."""
-    log = _log()
+    if _lifeline is not None:
+        _lifeline.asked(shard)
     _linger(shard)
+    more, readings = _take_turn(shard)
+    if more:
+        publish(shard)
+    elif readings < _LITTLE_READINGS:
+        _found_little()[shard] = time.monotonic()
+
+
+def hold_lifeline(shards: Collection[int]) -> None:
+    """This process drains these shards, whether messages reach it or not."""
+    global _lifeline
+    if shards and _lifeline is None:
+        patience = _UNASKED_SWEEPS * config.sweep_seconds + _UNASKED_SECONDS
+        _lifeline = Lifeline(shards, lambda shard: _take_turn(shard)[0], patience, config.sweep_seconds)
+        _lifeline.start()
+
+
+def _take_turn(shard: int) -> tuple[bool, int]:
+    """Drain a shard for a while: whether there is more, and how many readings came."""
     # The flag goes first: whatever is appended from now on asks for a drain of its own.
-    log.call(lambda client: _announce(client, shard))
+    _log().announce(shard, config.process_name, _HEARTBEAT_SECONDS)
     drain_of_shard = _shard_drain(shard)
     end = time.monotonic() + _TURN_SECONDS
     more, readings = True, 0
     while more and time.monotonic() < end:
         drained = drain_of_shard.drain()
         more, readings = drained.more, readings + drained.readings
-    if more:
-        publish(shard)
-    elif readings < _LITTLE_READINGS:
-        _found_little()[shard] = time.monotonic()
+    return more, readings
 
 
 def _found_little() -> dict[int, float]:
@@ -198,14 +218,6 @@ def _with_database(work: Callable[[], object]) -> None:
         work()
     finally:
         close_old_connections()
-
-
-def _announce(client: redis.Redis, shard: int) -> None:
-    """No drain waits for this shard any more, and this worker lives: one round trip."""
-    pipe = client.pipeline(transaction=False)
-    pipe.delete(keys.drain_flag(shard))
-    pipe.set(keys.worker(config.process_name), int(time.time()), ex=_HEARTBEAT_SECONDS)
-    pipe.execute()
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from telemetry.log import keys
+from telemetry.log.entries import LogFull
 from telemetry.log.redis_streams import RedisLog
 from telemetry.store.chunk import Chunk
 
@@ -52,7 +53,11 @@ class LastSeen:
             return
         devices = np.flatnonzero(self._newest)
         seen: dict[Any, Any] = dict(zip(devices.tolist(), self._newest[devices].tolist(), strict=True))
-        log.call(lambda client: client.hset(keys.LAST_SEEN, mapping=seen))
+        try:
+            log.call(lambda client: client.hset(keys.LAST_SEEN, mapping=seen))
+        except LogFull:  # it can wait until there is memory: what frees it is the drain that goes on after this
+            self._next_at = now + _HAND_OVER_SECONDS
+            return
         self._newest[:] = 0
         self._waiting = False
         self._next_at = now + max(_HAND_OVER_SECONDS, len(devices) / _DEVICES_A_SECOND)

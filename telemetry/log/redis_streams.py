@@ -52,6 +52,19 @@ _BEGIN_ATTEMPT = """#!lua flags=allow-oom
 redis.call('EXPIRE', KEYS[1], 86400)
 return {redis.call('HINCRBY', KEYS[1], ARGV[1], 1), redis.call('HGET', KEYS[1], 'singly_upto') or '0-0'}
 """
+_WITHDRAW_ATTEMPT = """#!lua flags=allow-oom
+for _, subject in ipairs(ARGV) do
+    -- Another drain may have succeeded meanwhile, and forgotten the subject.
+    if redis.call('HINCRBY', KEYS[1], subject, -1) <= 0 then redis.call('HDEL', KEYS[1], subject) end
+end
+"""
+_TAKE_SINGLY = """#!lua flags=allow-oom
+redis.call('HSET', KEYS[1], 'singly_upto', ARGV[1])
+"""
+_ANNOUNCE = """#!lua flags=allow-oom
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+"""
 T = TypeVar("T")
 
 
@@ -157,16 +170,7 @@ class RedisLog:
 
     def withdraw_attempt(self, shard: int, *subjects: str) -> None:
         """That work did not begin after all."""
-
-        def ask() -> None:
-            pipe = self._connected().pipeline(transaction=True)
-            for subject in subjects:
-                pipe.hincrby(keys.attempts(shard), subject, -1)
-            # Another drain may have succeeded meanwhile, and forgotten the subject.
-            if nobody := [subject for subject, left in zip(subjects, pipe.execute(), strict=True) if left <= 0]:
-                self._connected().hdel(keys.attempts(shard), *nobody)
-
-        self._asking(ask)
+        self._asking(lambda: self._connected().eval(_WITHDRAW_ATTEMPT, 1, keys.attempts(shard), *subjects))
 
     def forget_attempts(self, shard: int, *subjects: str) -> None:
         """That work succeeded, or its failure was nobody's fault here."""
@@ -174,7 +178,12 @@ class RedisLog:
 
     def take_singly(self, shard: int, upto: str) -> None:
         """From now on take entries one by one, up to that one, to find the one at fault."""
-        self._asking(lambda: self._connected().hset(keys.attempts(shard), "singly_upto", upto))
+        self._asking(lambda: self._connected().eval(_TAKE_SINGLY, 1, keys.attempts(shard), upto))
+
+    def announce(self, shard: int, worker: str, seconds: int) -> None:
+        """No drain waits for this shard any more, and the worker of that name lives, for so many seconds."""
+        names, now = (keys.drain_flag(shard), keys.worker(worker)), int(time.time())
+        self._asking(lambda: self._connected().eval(_ANNOUNCE, 2, *names, now, seconds))
 
     def call(self, use: Callable[[redis.Redis], T]) -> T:
         """Use the client for something small beside the log (flags, heartbeats, last seen)."""

@@ -1,4 +1,4 @@
-"""The machine's clock is set back by a day, and later right again."""
+"""The machine's clock is set back or forward by an hour or a day, and later right again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from telemetry.log import keys
 from tests.faults.faked_clock import FakedClock
 from tests.faults.load import Load, Outcome
 from tests.live import LivePlatform
 
-__all__ = ["clock_back_and_forth", "platform_with_clock"]
+__all__ = ["clock_back_and_forth", "clock_jumps", "platform_with_clock"]
+
+_DAY = 24
+_JUMPS = (1, -1, _DAY, -_DAY)
 
 
 @contextlib.contextmanager
@@ -31,8 +35,8 @@ def clock_back_and_forth(platform: LivePlatform, clock: FakedClock, seed: int) -
     """A day back under load, then processes that start under that clock, then right again: the sum of both ways."""
     with Load(platform, seed) as load:
         load.wait_for_accepted(40)
-        clock.set(-1)
-        _wait_for_clock(platform, days=-1)
+        clock.set(-_DAY)
+        _wait_for_clock(platform, hours=-_DAY)
         load.wait_for_accepted(40)
         for name in ("drain1", "drain2", "web", "beat"):
             platform.kill(name)
@@ -42,21 +46,48 @@ def clock_back_and_forth(platform: LivePlatform, clock: FakedClock, seed: int) -
     with Load(platform, seed + 1) as load:
         load.wait_for_accepted(40)
         clock.set(0)
-        _wait_for_clock(platform, days=0)
+        _wait_for_clock(platform, hours=0)
         load.wait_for_accepted(40)
         outcome.add(load.finish())
     return outcome
 
 
-def _wait_for_clock(platform: LivePlatform, days: int) -> None:
+def clock_jumps(platform: LivePlatform, clock: FakedClock, rounds: int, seed: int) -> Outcome:
+    """An hour on, an hour back, a day on, a day back, each from the true time and to it again, under load.
+
+    After each jump beat goes on within its time.
+    """
+    with Load(platform, seed) as load:
+        for number in range(rounds):
+            for hours in (_JUMPS[number % len(_JUMPS)], 0):
+                load.wait_for_accepted(20)
+                clock.set(hours)
+                _wait_for_clock(platform, hours=hours)
+                load.wait_for_accepted(20)
+                _wait_for_beat(platform, load)
+        load.wait_for_accepted(20)
+        return load.finish()
+
+
+def _wait_for_beat(platform: LivePlatform, load: Load) -> None:
+    """What only beat starts is done again within its time."""
+    with platform.redis() as client:
+        client.delete(keys.worker("worker"))
+        try:
+            platform.wait_until(lambda: client.exists(keys.worker("worker")), 20, "a task that only beat starts")
+        except AssertionError as error:
+            load.ledger.broken(f"beat stands still: {error}")
+
+
+def _wait_for_clock(platform: LivePlatform, hours: int) -> None:
     """Until both servers have the time that was set: else this would test nothing. Raises AssertionError."""
 
     def is_set() -> bool:
-        right = datetime.now(UTC) + timedelta(days=days)
+        right = datetime.now(UTC) + timedelta(hours=hours)
         with platform.database() as connection, platform.redis() as client:
             row = connection.execute("SELECT clock_timestamp()").fetchone()
             seconds, _ = client.time()
         found = (row[0] if row else right + timedelta(1), datetime.fromtimestamp(seconds, UTC))
         return all(abs((at - right).total_seconds()) < 60 for at in found)
 
-    platform.wait_until(is_set, 20, f"both servers {days} days from now")
+    platform.wait_until(is_set, 20, f"both servers {hours} hours from now")

@@ -25,10 +25,10 @@ class FakedClock:
         self._share()
         self.set(0)
 
-    def set(self, days: int) -> None:
-        """So many days from the true time; processes see it within a second."""
+    def set(self, hours: int) -> None:
+        """So many hours from the true time; processes see it within a second."""
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"{days:+d}d\n" if days else "+0\n")
+        fresh.write_text(f"{hours:+d}h\n" if hours else "+0\n")
         fresh.chmod(0o644)
         fresh.replace(self._file)
 

@@ -20,6 +20,7 @@ from tests.faults import (
     outages,
     replaced,
     servers_busy,
+    servers_full,
     slow_clients,
     stops,
     terms,
@@ -51,6 +52,7 @@ PLATFORMS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "edge": behind_proxy.platform_behind_proxy,
     "alerts": alert_kills.platform_with_receiver,
     "wires": platform_with_wires,
+    "keeps little": servers_full.platform_that_keeps_little,
     # The scenario makes its own platform in the folder.
     "folder": nullcontext,
 }
@@ -73,6 +75,9 @@ SCENARIOS = (
     Scenario("cache_away", servers_busy.cache_away, 5, seconds=True),
     Scenario("tables_locked", servers_busy.tables_locked, 8, seconds=True),
     Scenario("connections_exhausted", servers_busy.connections_exhausted, 8, seconds=True),
+    Scenario("log_memory_full", servers_full.log_memory_full, 2, platform="keeps little"),
+    Scenario("log_disk_full", servers_full.log_disk_full, 1, platform="folder"),
+    Scenario("database_disk_full", servers_full.database_disk_full, 1, platform="folder"),
     Scenario("network_cut", network.network_cut, 9, platform="wires"),
     Scenario("network_silent", network.network_silent, 6, platform="wires"),
     Scenario("network_held", network.network_held, 6, platform="wires"),
@@ -82,6 +87,7 @@ SCENARIOS = (
     Scenario("rolling_restart", behind_proxy.rolling_restart, 2, platform="edge"),
     Scenario("slow_clients", slow_clients.slow_clients, 20, seconds=True, platform="edge"),
     Scenario("clock", lambda given, _, seed: clock.clock_back_and_forth(*given, seed), platform="clock"),
+    Scenario("clock_jumps", lambda given, rounds, seed: clock.clock_jumps(*given, rounds, seed), 4, platform="clock"),
     Scenario("stops", stops.stop_and_kill, 6, platform="folder"),
     Scenario(
         "alerts",
