@@ -31,6 +31,8 @@ app.conf.update(
     broker_url=broker_url(settings.SERVERS["redis_url"]),
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # A log server without memory refuses what a message needs: no reason to end, it passes.
+    broker_channel_error_retry=True,
     broker_connection_timeout=config.redis_timeout_seconds,
     broker_transport_options={
         "global_keyprefix": "celery:",

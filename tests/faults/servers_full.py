@@ -22,7 +22,8 @@ __all__ = ["database_disk_full", "log_disk_full", "log_memory_full", "platform_t
 
 _WELL_SECONDS = 30.0
 _MIB = 1 << 20
-_ROOM = 4 * _MIB
+_ROOM = _MIB
+_FILLED_SECONDS = 90.0
 #: Of a disk for the data of a server, in MiB: what it has there, and some for a load of seconds.
 _DISKS = {"log": 128, "postgres": 640}
 _WITHOUT_ROOM_SECONDS = 9.0
@@ -34,22 +35,33 @@ def platform_that_keeps_little(run_dir: Path) -> LivePlatform:
 
 
 def log_memory_full(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
-    """The log server's memory fills up while drains stand still, then is less than it holds; drains alone free it again."""
+    """The log server's memory fills up while drains stand still: they free it again, and intake opens by itself.
+
+    In every second round it is then half of what it holds: no write is possible, nor a message to a worker. What was
+    accepted is stored all the same; and all is well when there is memory again.
+    """
     with Load(platform, seed) as load, platform.redis() as client:
         before = client.config_get("maxmemory")["maxmemory"]
         try:
-            for _ in range(rounds):
+            for number in range(rounds):
                 load.wait_for_accepted(20)
                 with drains_stopped(platform):
-                    client.config_set("maxmemory", _used(client) + _ROOM)
-                    load.wait_for_answers(503, 20)
-                    # No write but those that are allowed to do without memory: no message to a worker either.
-                    client.config_set("maxmemory", _used(client) - _MIB // 2)
+                    # Intake stops at nine tenths.
+                    client.config_set("maxmemory", (_used(client) + _ROOM) * 10 // 9)
+                    load.wait_for_answers(503, 20, _FILLED_SECONDS)
+                    if number % 2:
+                        client.config_set("maxmemory", _used(client) // 2)
+                        _nothing_is_accepted(load, "no memory to write them")
+                if number % 2:
+                    _everything_is_stored(load, "without memory")
                     _nothing_is_accepted(load, "no memory to write them")
+                    client.config_set("maxmemory", before)
                 load.recovers_within(_WELL_SECONDS, "memory was full")
                 client.config_set("maxmemory", before)
         finally:
             client.config_set("maxmemory", before)
+        if platform.died:
+            load.ledger.broken(f"ended by themselves: {platform.died}")
         return load.finish()
 
 
@@ -73,6 +85,18 @@ def _nothing_is_accepted(load: Load, why: str) -> None:
     load.run_for(2)
     if load.ledger.accepted_at_once != accepted:
         load.ledger.broken(f"readings answered 202 with {why}")
+
+
+def _everything_is_stored(load: Load, how: str) -> None:
+    """What was accepted so far; within the time for recovering."""
+
+    def waiting() -> int:
+        return sum(record.accepted and record.told in ("", "pending") for record in load.ledger.records)
+
+    try:
+        load.ledger.wait_for(lambda: not waiting(), _WELL_SECONDS, how)
+    except AssertionError:
+        load.ledger.broken(f"{waiting()} batches still wait after {_WELL_SECONDS:.0f} s {how}")
 
 
 def _on_small_disk(folder: Path, name: str, rounds: int, seed: int) -> Outcome:
