@@ -120,7 +120,7 @@ def database(url: str) -> dict[str, object]:
     entry: dict[str, object] = {key: str(parts.pop(name, "")) for key, name in named.items()}
     entry |= {
         # Counts and times the queries of pages and API (about 30 µs each); intake makes none, drains have their own.
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "iotplatform.postgresql",
         "OPTIONS": DATABASE_OPTIONS
         | parts
         | {

@@ -18,7 +18,7 @@ import psycopg
 # A connection knows the adapters that there were when it was made: those of ours have to be there before the first one.
 import telemetry.binary_arrays  # noqa: F401
 
-__all__ = ["BoundedConnection", "database_deadline", "patient"]
+__all__ = ["BoundedConnection", "database_deadline", "patient", "time_left"]
 
 _local = threading.local()
 #: An answer of the server's own about its time limit comes so much later at most.
@@ -34,6 +34,12 @@ def database_deadline(seconds: float) -> Iterator[None]:
         yield
     finally:
         _local.end = before
+
+
+def time_left() -> float | None:
+    """Seconds until the deadline of this thread, less than 0 after it; None where there is none."""
+    end = getattr(_local, "end", None)
+    return None if end is None else float(end - time.monotonic())
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -61,11 +67,8 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the database did not answer in time") from error
 
     def _left(self) -> float | None:
-        end = getattr(_local, "end", None)
-        if end is None:
-            return self.patience
-        left: float = end - time.monotonic()
-        return left if self.patience is None else min(left, self.patience)
+        bounds = [seconds for seconds in (time_left(), self.patience) if seconds is not None]
+        return min(bounds, default=None)
 
 
 @cache

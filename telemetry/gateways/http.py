@@ -166,7 +166,9 @@ class Gateway:
 
     async def _in_thread(self, do: Callable[..., T], *arguments: Any, seconds: float = _DATABASE_SECONDS) -> T:
         """Do it in a thread; the database may be waited for so long."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _bounded, do, arguments, seconds)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, _bounded, do, arguments, time.monotonic() + seconds
+        )
 
 
 class BodyRoom:
@@ -216,10 +218,11 @@ class BodyRoom:
         self.held -= len(body)
 
 
-def _bounded(do: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -> T:
-    """In a thread: within the time a request may wait for the database, whose connection goes back to the pool."""
+def _bounded(do: Callable[..., T], arguments: tuple[Any, ...], end: float) -> T:
+    """In a thread: until that moment (monotonic) a request may wait for the database, whose connection goes back to the
+    pool. It began when the request asked for a thread: others may have waited in all of them before."""
     try:
-        with database_deadline(seconds):
+        with database_deadline(end - time.monotonic()):
             return do(*arguments)
     finally:
         close_old_connections()

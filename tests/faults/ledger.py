@@ -101,12 +101,16 @@ class Ledger:
             if len(self.violations) < _MOST_VIOLATIONS:
                 self.violations.append(what)
 
-    def take(self, *, newest: bool) -> Record | None:
-        """An accepted record whose receipt is to be asked for; None where there is none."""
+    def take(self, *, newest: bool, since: float = 0.0) -> Record | None:
+        """An accepted record whose receipt is to be asked for, sent since that moment; None where there is none."""
         with self._lock:
-            if not self.unsettled:
-                return None
-            return self.unsettled.pop() if newest else self.unsettled.popleft()
+            places = range(len(self.unsettled))
+            for place in reversed(places) if newest else places:
+                if self.unsettled[place].sent_at >= since:
+                    record = self.unsettled[place]
+                    del self.unsettled[place]
+                    return record
+            return None
 
     def put_back(self, record: Record) -> None:
         with self._lock:

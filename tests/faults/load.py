@@ -131,6 +131,8 @@ class Load:
         They go to all shards, and a shard stores in order: what was accepted before is stored then too.
         """
         now = time.monotonic()
+        # The others may be far behind, or ask for what came this very moment only.
+        watcher = self._watch(newest=False, since=now)
 
         def stored() -> int:
             # The list is only ever added to, and all that was sent since is near its end.
@@ -140,6 +142,8 @@ class Load:
             self.ledger.wait_for(lambda: stored() >= _WELL_BATCHES, seconds, what)
         except AssertionError:
             self.ledger.broken(f"{what}: not well after {seconds:.0f} s, {stored()} batches stored since")
+        finally:
+            watcher.stop()
 
     def run_for(self, seconds: float) -> None:
         """Go on for some time, where the time itself is what matters (an outage of 30 s)."""
@@ -192,10 +196,13 @@ class Load:
     def _table(self) -> Table:
         return Table(self._target.database_url, self.reserved)
 
-    def _watch(self, *, newest: bool) -> None:
-        watcher = Watcher(self._client(), self.ledger, self._table(), self._promises, lambda: self._era, newest=newest)
+    def _watch(self, *, newest: bool, since: float = 0.0) -> Watcher:
+        watcher = Watcher(
+            *(self._client(), self.ledger, self._table(), self._promises, lambda: self._era), newest=newest, since=since
+        )
         self._watchers.append(watcher)
         watcher.start()
+        return watcher
 
     def _stop_senders(self) -> None:
         for sender in self._senders:

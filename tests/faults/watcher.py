@@ -35,11 +35,20 @@ class Promises:
 class Watcher(threading.Thread):
     """Takes accepted records from the ledger, the newest or the oldest first, until each is stored or lost.
 
+    Only those that were sent since a moment, where one is given (monotonic seconds).
     ``era`` changes whenever the database itself is replaced: what a receipt said before need not be so after.
     """
 
     def __init__(
-        self, client: Client, ledger: Ledger, table: Table, promises: Promises, era: Callable[[], int], *, newest: bool
+        self,
+        client: Client,
+        ledger: Ledger,
+        table: Table,
+        promises: Promises,
+        era: Callable[[], int],
+        *,
+        newest: bool,
+        since: float = 0.0,
     ) -> None:
         super().__init__(name="watcher", daemon=True)
         self._client = client
@@ -48,6 +57,7 @@ class Watcher(threading.Thread):
         self._promises = promises
         self._era = era
         self._newest = newest
+        self._since = since
         self._stopping = threading.Event()
         self._pause = _PAUSE_SECONDS
         #: How often a receipt was asked.
@@ -56,7 +66,7 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         try:
             while not self._stopping.is_set():
-                record = self._ledger.take(newest=self._newest)
+                record = self._ledger.take(newest=self._newest, since=self._since)
                 if record is None:
                     self._stopping.wait(_NOTHING_TO_DO_SECONDS)
                 elif not self._settle(record):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ConnectionHandler
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from iotplatform.launcher.servers import EmbeddedServers
+from telemetry.deadline import database_deadline
 from tests.builders import wait_until
 
 _AWAY_SECONDS = 18.0
@@ -22,6 +28,28 @@ def is_served(pool: ConnectionPool) -> bool:
             return connection.execute("SELECT 1").fetchone() == (1,)
     except PoolTimeout:
         return False
+
+
+@pytest.fixture
+def exhausted() -> Iterator[BaseDatabaseWrapper]:
+    """Django's connection, not made yet, with a pool whose only connection somebody else has."""
+    given = copy.deepcopy(connections["default"].settings_dict)
+    given["OPTIONS"]["pool"] = settings.DATABASES["default"]["OPTIONS"]["pool"] | {"max_size": 1}
+    here = ConnectionHandler({"default": given})["default"]
+    here.pool.open()
+    taken = here.pool.getconn()
+    yield here
+    here.pool.putconn(taken)
+    here.close_pool()
+
+
+def test_nobody_waits_for_a_connection_beyond_the_deadline(exhausted: BaseDatabaseWrapper) -> None:
+    began = time.monotonic()
+    with database_deadline(0.3), pytest.raises(PoolTimeout):
+        exhausted.get_new_connection({})
+    assert time.monotonic() - began < 2
+    with database_deadline(-1.0), pytest.raises(PoolTimeout):
+        exhausted.get_new_connection({})
 
 
 @pytest.mark.slow

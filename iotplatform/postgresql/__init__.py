@@ -1,0 +1,1 @@
+"""Django's backend for PostgreSQL as the platform uses it; named in the setting DATABASES."""
