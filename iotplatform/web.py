@@ -122,7 +122,7 @@ async def _page(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         body = await _room.read(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     except Refused as refused:
-        await _refuse(refused, send)
+        await _refuse(refused, request_id_of(_header(scope, b"x-request-id")), send)
         return
     try:
         await _through_django(scope, body, send)
@@ -150,8 +150,14 @@ async def _through_django(scope: Scope, body: bytes, send: Send) -> None:
     await _pages(scope, received, sent)  # type: ignore[arg-type]
 
 
-async def _refuse(refused: Refused, send: Send) -> None:
+async def _refuse(refused: Refused, request_id: str, send: Send) -> None:
     answer = refused.answer
-    headers = [(b"content-type", answer.content_type.encode()), (b"connection", b"close"), *_data_headers]
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
+        *_data_headers,
+        *((name.lower().encode(), value.encode()) for name, value in answer.headers.items() if name != "Connection"),
+    ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -134,6 +134,8 @@ def _add_headers(request: HttpRequest, response: HttpResponseBase, request_id: s
     # description, which would open itself to windows of other sites.
     headers["X-Frame-Options"] = "DENY"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    # No other site's page may embed an answer, and so have it in the memory of a process that it can look into.
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
 
 
 #: What goes with every answer that is data and does not pass Django's middleware.
@@ -144,6 +146,7 @@ DATA_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
