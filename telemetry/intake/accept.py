@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError
 from numpy.typing import NDArray
 
 from telemetry import measures
-from telemetry.intake.batch import Batch, Columns, Int64, Rejection
+from telemetry.intake.batch import Batch, Coded, Columns, Int64, Rejection
 from telemetry.intake.process import Process, process
 from telemetry.intake.resolve import Resolved, resolve
 from telemetry.intake.validate import (
@@ -141,7 +141,11 @@ def unavailable(error: Exception) -> Unavailable:
 
 def _fill_devices(columns: Columns, key: KeyEntry | None) -> None:
     """Readings without a device are the key's own device's."""
-    if key is not None and key.device_name is not None and None in columns.devices:
+    if key is None or key.device_name is None:
+        return
+    if isinstance(columns.devices, Coded):
+        columns.devices = columns.devices.filled(key.device_name)
+    elif None in columns.devices:
         columns.devices = [key.device_name if name is None else name for name in columns.devices]
 
 

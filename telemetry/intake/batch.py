@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -39,6 +40,31 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
+class Coded(Sequence[str | None]):
+    """Names of runs of which many are the same: each is held once, and a code a run says which it is, -1 none."""
+
+    names: list[str]
+    codes: Int64
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, run: int) -> str | None: ...
+    @overload
+    def __getitem__(self, run: slice) -> Sequence[str | None]: ...
+    def __getitem__(self, run: int | slice) -> Any:
+        if isinstance(run, slice):
+            return Coded(self.names, self.codes[run])
+        code = self.codes[run]
+        return None if code < 0 else self.names[code]
+
+    def filled(self, name: str) -> Coded:
+        """With this name where there is none."""
+        return Coded([*self.names, name], np.where(self.codes < 0, len(self.names), self.codes))
+
+
+@dataclass(slots=True)
 class Columns:
     """What a decoder makes of a request: one row a value, in the order they were sent.
 
@@ -47,8 +73,8 @@ class Columns:
     place in the request. Names are still names here: decoders know nothing of what is registered.
     """
 
-    devices: list[str | None]
-    metrics: list[str]
+    devices: Sequence[str | None]
+    metrics: Sequence[str]
     runs: Int64 | None
     times: Int64
     values: Float64

@@ -33,17 +33,14 @@ def resolve(columns: Columns, registry: Registry, key: KeyEntry | None, most_ser
 
     Raises RegistryStale where the registry is being changed faster than it can be read.
     """
-    names = list(zip(columns.devices, columns.metrics, strict=True))
     refused: dict[int, Rejection] = {}
     for _ in range(_LOOKS):
         table = registry.slots
-        # Names that are not texts (a device left out) are simply not found.
-        found = list(map(table.by_name.get, names))  # type: ignore[arg-type]
-        missing = [run for run, slot in enumerate(found) if slot is None and run not in refused]
-        if missing:
+        slots = table.find(columns.devices, columns.metrics)
+        missing = np.flatnonzero(slots < 0).tolist()
+        if missing and (missing := [run for run in missing if run not in refused]):
             refused |= _register(columns, missing, registry, key, most_series)
             continue
-        slots = np.array([-1 if slot is None else slot for slot in found] if refused else found, np.int64)
         slots[list(refused)] = -1  # also where it became known since
         if key is None or key.all_devices or _forbid_others(columns, table, slots, key, refused):
             return Resolved(table, slots, [refused[run] for run in sorted(refused)])

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.intake.batch import Coded
 from telemetry.registry.entries import DeviceEntry, MetricContract
+
+#: Metrics that have a column in the grid: those of the usual fleet. Others are found one by one.
+_MOST_COLUMNS = 64
 
 
 class Slots:
@@ -21,6 +30,22 @@ class Slots:
         #: (device name, metric) → slot; only of devices that are enabled.
         self.by_name: dict[tuple[str, str], int] = {}
         self.devices: dict[int, DeviceEntry] = {}
+        # The same again as a grid: the slot of each device (row) and metric (column), -1 where there is none. Its last
+        # row and column stay empty, for names that have none: theirs is numbered -1.
+        self._grid = np.full((capacity // 8 + 1, 9), -1, np.int32)
+        self._rows: dict[str, int] = {}
+        self._next_row = 0
+        self._columns: dict[str, int] = {}
+
+    def find(self, devices: Sequence[str | None], metrics: Sequence[str]) -> NDArray[np.int64]:
+        """The slot of each (device, metric), -1 where none is known. A reader needs no lock."""
+        # First the names, then the grid: it is replaced by a larger one before a name says that there is one.
+        rows, columns = _numbers(self._rows, devices), _numbers(self._columns, metrics)
+        slots = self._grid[rows, columns].astype(np.int64)
+        if len(slots) and slots.min() < 0 and len(self._columns) == _MOST_COLUMNS:
+            for run in np.flatnonzero(slots < 0).tolist():
+                slots[run] = self.by_name.get((devices[run], metrics[run]), -1)  # type: ignore[arg-type]
+        return slots
 
     def add(self, series: int, shard: int, device: DeviceEntry, metric: str, contract: MetricContract) -> int:
         """Caller holds the registry's lock."""
@@ -33,6 +58,7 @@ class Slots:
         self.count = slot + 1
         self.devices[device.id] = device
         self.by_name[device.name, metric] = slot
+        self._enter(device.name, metric, slot)
         return slot
 
     def forget_devices(self, ids: set[int]) -> None:
@@ -40,3 +66,34 @@ class Slots:
         gone = {self.devices.pop(device_id).name for device_id in ids if device_id in self.devices}
         if gone:
             self.by_name = {pair: slot for pair, slot in self.by_name.items() if pair[0] not in gone}
+            for name in gone & self._rows.keys():
+                self._grid[self._rows.pop(name)] = -1
+
+    def _enter(self, device: str, metric: str, slot: int) -> None:
+        column = self._columns.get(metric, len(self._columns))
+        if column == _MOST_COLUMNS:
+            return
+        row = self._rows.get(device, self._next_row)
+        height, width = self._grid.shape
+        if row + 1 == height or column + 1 == width:
+            larger = np.full((_grown(height, row), _grown(width, column)), -1, np.int32)
+            larger[:height, :width] = self._grid
+            self._grid = larger
+        self._grid[row, column] = slot
+        self._columns[metric], self._rows[device] = column, row
+        self._next_row = max(self._next_row, row + 1)
+
+
+def _grown(size: int, last: int) -> int:
+    """Room for one more than the last, and for the empty one."""
+    return size if last + 1 < size else 2 * size - 1
+
+
+def _numbers(numbers: dict[str, int], names: Sequence[str | None]) -> NDArray[np.intp]:
+    """The number of each name, -1 where it has none (a device that was left out is simply not found)."""
+    if isinstance(names, Coded):
+        # The last one is for the code -1: no name.
+        of_code = np.fromiter([*map(numbers.get, names.names, repeat(-1)), -1], np.intp, len(names.names) + 1)
+        return np.asarray(of_code[names.codes], np.intp)
+    found: Any = map(numbers.get, names, repeat(-1))  # type: ignore[arg-type]
+    return np.fromiter(found, np.intp, len(names))

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from telemetry.intake.batch import NO_TIME, Columns, Float64, Int32, Int64, Rejection
+from telemetry.intake.batch import NO_TIME, Coded, Columns, Float64, Int32, Int64, Rejection
 from telemetry.intake.decode.errors import Malformed, TooManyValues
 from telemetry.intake.refuse import refusal, short
 from telemetry.intake.times import HIGHEST, LOWEST, parse_times
@@ -179,17 +180,18 @@ class _Decoder:
     def _long(self, rejections: list[Rejection]) -> Columns:
         metric, names = self._texts("metric")
         values, boolean, given = self._values("value")
-        nameless = (metric < 0) & given & ~self._refused
-        for row in np.flatnonzero(nameless).tolist():
+        usable = ~self._refused if given is None else given & ~self._refused
+        for row in np.flatnonzero(usable & (metric < 0)).tolist():
             rejections.append(self._refuse(row, "metric", "malformed", "the metric is null", ["value"]))
-        rows = np.flatnonzero(given & ~self._refused & ~nameless)
+        rows = np.flatnonzero(usable & (metric >= 0))
         codes = self._devices[rows] * np.int64(len(names)) + metric[rows]
         order = _stable_order(codes)
         rows, codes = rows[order], codes[order]
         starts = _starts(codes)
         return Columns(
-            [self._device(code // len(names)) for code in codes[starts].tolist()],
-            [names[code % len(names)] for code in codes[starts].tolist()],
+            Coded(self._device_names, self._devices[rows[starts]]),
+            # A metric that is null was refused above, so each has a name.
+            cast(Sequence[str], Coded(names, metric[rows[starts]])),
             np.diff(np.append(starts, len(rows))),
             self._times[rows],
             values[rows],
@@ -201,22 +203,20 @@ class _Decoder:
     def _wide(self, metrics: list[str], rejections: list[Rejection]) -> Columns:
         order = _stable_order(self._devices)
         order = order[~self._refused[order]]
-        devices: list[str | None] = []
-        named: list[str] = []
-        parts: list[tuple[NDArray[np.intp], Float64, bool, Int64]] = []
+        parts: list[tuple[NDArray[np.intp], Float64, bool, NDArray[np.intp]]] = []
         for name in metrics:
             values, boolean, given = self._values(name)
-            rows = order[given[order]]
-            starts = _starts(self._devices[rows])
-            devices += [self._device(code) for code in self._devices[rows][starts].tolist()]
-            named += [name] * len(starts)
-            parts.append((rows, values[rows], boolean, np.diff(np.append(starts, len(rows)))))
+            rows = order if given is None else order[given[order]]
+            parts.append((rows, values[rows], boolean, _starts(self._devices[rows])))
         rows = np.concatenate([part[0] for part in parts])
+        devices = np.concatenate([self._devices[part[0][part[3]]] for part in parts])
+        named = np.repeat(np.arange(len(metrics)), [len(part[3]) for part in parts])
+        runs = np.concatenate([np.diff(np.append(part[3], len(part[0]))) for part in parts])
         is_boolean = [np.full(len(part[0]), part[2]) for part in parts] if any(part[2] for part in parts) else None
         return Columns(
-            devices,
-            named,
-            np.concatenate([part[3] for part in parts]),
+            Coded(self._device_names, devices),
+            cast(Sequence[str], Coded(metrics, named)),
+            runs,
             self._times[rows],
             np.concatenate([part[1] for part in parts]),
             rows.astype(np.int32),
@@ -240,14 +240,15 @@ class _Decoder:
             codes = np.where((codes >= 0) & _valid(texts)[codes], codes, -1)
         return codes, ["" if text is None else text for text in texts.to_pylist()]
 
-    def _values(self, name: str) -> tuple[Float64, bool, NDArray[np.bool_]]:
-        """Values, whether they are true or false, and where there is one."""
+    def _values(self, name: str) -> tuple[Float64, bool, NDArray[np.bool_] | None]:
+        """Values, whether they are true or false, and where there is one (None: everywhere)."""
         column = _one(self._table[name])
         if pa.types.is_null(column.type):
             return np.zeros(self._rows), False, np.zeros(self._rows, np.bool_)
         boolean = pa.types.is_boolean(column.type)
-        given = _valid(column)
+        given = None
         if column.null_count:
+            given = _valid(column)
             column = column.fill_null(False if boolean else 0)
         return column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False), bool(boolean), given
 

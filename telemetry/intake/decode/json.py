@@ -61,7 +61,7 @@ def _decode(body: bytes, most: int) -> Columns:
         if len(items) == 1 and len(items[0].metrics) == 1 and items[0].times is None:
             columns = _single(items[0], names)
         else:
-            compact = any(item.times is not None for item in items)
+            compact = [item.times for item in items].count(None) != len(items)
             columns = _compact(items, most, names) if compact else _plain(items, most, names)
     except (msgspec.MsgspecError, _NotUniform, UnicodeDecodeError):
         columns = decode_carefully(body, most)
