@@ -37,8 +37,8 @@ def platform_that_keeps_little(run_dir: Path) -> LivePlatform:
 def log_memory_full(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
     """The log server's memory fills up while drains stand still: they free it again, and intake opens by itself.
 
-    In every second round it is then half of what it holds: no write is possible, nor a message to a worker. What was
-    accepted is stored all the same; and all is well when there is memory again.
+    In the first round, and every second one, it is then half of what it holds: no write is possible, nor a message to a
+    worker. What was accepted is stored all the same; and all is well when there is memory again.
     """
     with Load(platform, seed) as load, platform.redis() as client:
         before = client.config_get("maxmemory")["maxmemory"]
@@ -49,10 +49,10 @@ def log_memory_full(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
                     # Intake stops at nine tenths.
                     client.config_set("maxmemory", (_used(client) + _ROOM) * 10 // 9)
                     load.wait_for_answers(503, 20, _FILLED_SECONDS)
-                    if number % 2:
+                    if number % 2 == 0:
                         client.config_set("maxmemory", _used(client) // 2)
                         _nothing_is_accepted(load, "no memory to write them")
-                if number % 2:
+                if number % 2 == 0:
                     _everything_is_stored(load, "without memory")
                     _nothing_is_accepted(load, "no memory to write them")
                     client.config_set("maxmemory", before)
@@ -100,10 +100,10 @@ def _everything_is_stored(load: Load, how: str) -> None:
 
 
 def _on_small_disk(folder: Path, name: str, rounds: int, seed: int) -> Outcome:
-    with _small_disk(folder / "disk", _DISKS[name]) as disk:
+    with _small_disk(folder / name / "disk", _DISKS[name]) as disk:
         if disk is None:
             return Outcome(untried="mounting a tmpfs is not allowed here")
-        with LivePlatform(folder / "p") as platform:
+        with LivePlatform(folder / name / "p") as platform:
             _move(platform, name, disk / "data")
             with Load(platform, seed) as load:
                 for _ in range(rounds):

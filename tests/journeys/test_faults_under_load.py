@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import clock, kills, outages, replaced, stops
+from tests.faults import clock, kills, outages, replaced, servers_full, stops
+from tests.faults.faked_clock import FakedClock
 from tests.faults.load import Outcome
 from tests.live import LivePlatform
 
@@ -56,10 +57,39 @@ def test_an_outage_is_said_at_once_and_loses_nothing(
     assert_right(break_it(live, seconds, _SEED))
 
 
+@pytest.fixture(scope="module")
+def clocked(folder: Path) -> Iterator[tuple[LivePlatform, FakedClock]]:
+    with clock.platform_with_clock(folder / "clock") as given:
+        yield given
+
+
 @pytest.mark.slow
-def test_a_clock_set_back_by_a_day_stops_nothing(folder: Path) -> None:
-    with clock.platform_with_clock(folder / "clock") as (platform, set_clock):
-        assert_right(clock.clock_back_and_forth(platform, set_clock, _SEED))
+def test_a_clock_set_back_by_a_day_stops_nothing(clocked: tuple[LivePlatform, FakedClock]) -> None:
+    assert_right(clock.clock_back_and_forth(*clocked, _SEED))
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_by_an_hour_and_is_right_again_stops_nothing(
+    clocked: tuple[LivePlatform, FakedClock],
+) -> None:
+    assert_right(clock.clock_jumps(*clocked, 1, _SEED))
+
+
+@pytest.mark.slow
+def test_readings_are_stored_while_the_logs_memory_is_full(folder: Path) -> None:
+    with servers_full.platform_that_keeps_little(folder / "little") as platform:
+        assert_right(servers_full.log_memory_full(platform, 1, _SEED))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fill", [servers_full.log_disk_full, servers_full.database_disk_full])
+def test_a_full_disk_loses_nothing_and_with_room_all_goes_on(
+    folder: Path, fill: Callable[[Path, int, int], Outcome]
+) -> None:
+    outcome = fill(folder / "full", 1, _SEED)
+    if outcome.untried:
+        pytest.skip(outcome.untried)  # only root may mount; CI is root
+    assert_right(outcome)
 
 
 @pytest.mark.slow
