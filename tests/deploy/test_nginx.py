@@ -164,6 +164,8 @@ def test_no_web_process_at_all_is_said_with_when_to_come_again(folder: Path) -> 
     with Proxy(folder / "alone", [free_port(), free_port()]) as alone:
         for path in ("/", "/api/v1/devices"):
             status, headers, body = ask(alone.port, path)
+            assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+            assert headers["content-security-policy"].startswith("default-src 'none'")
             assert (status, headers["retry-after"], json.loads(body)["status"]) == (503, "2", 503)
         assert ask(alone.port, "/proxyz")[0] == 200
 
