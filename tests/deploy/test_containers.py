@@ -45,7 +45,7 @@ def test_every_image_is_pinned_to_one_version(compose: dict) -> None:
     images += re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
     assert len(images) >= 12
     for image in images:
-        assert re.search(r":\d+\.\d+\.\d+", image), f"{image} is not pinned"
+        assert re.search(r":v?\d+\.\d+\.\d+", image), f"{image} is not pinned"
 
 
 def test_every_service_has_health_check_restart_limits_and_an_ordinary_user(compose: dict) -> None:
@@ -95,6 +95,49 @@ def test_the_proxy_runs_what_is_tested_before_every_web_process(compose: dict) -
     for name in webs:
         assert compose["services"][name]["environment"]["TRUSTED_PROXIES"] == network
         assert "command" not in compose["services"][name]
+
+
+def test_monitoring_is_there_for_those_who_ask_for_it_with_what_is_tested(compose: dict) -> None:
+    prometheus, grafana = (compose["services"][name] for name in ("prometheus", "grafana"))
+    for service in (prometheus, grafana):
+        assert service["profiles"] == ["monitoring"]
+        for volume in service["volumes"]:
+            source, _, target = volume.partition(":")
+            if source.startswith("./"):
+                assert (BASE_DIR / source).exists() and target.endswith(":ro"), volume
+            else:
+                assert source in compose["volumes"]
+    config = yaml.safe_load((BASE_DIR / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    (job,) = config["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    assert target == "web:8000", "one web process alone: they share their counts"
+    assert set(prometheus["networks"]) & set(compose["services"]["web"]["networks"]) == {"monitoring"}
+    assert job["authorization"]["credentials_file"].removeprefix("/run/secrets/") in prometheus["secrets"]
+    assert compose["services"]["web"]["environment"]["METRICS_TOKEN_FILE"] == job["authorization"]["credentials_file"]
+    assert config["rule_files"] == ["rules/*.yml"]
+    assert "./deploy/prometheus/rules:/etc/prometheus/rules:ro" in prometheus["volumes"]
+
+
+def test_grafana_is_given_its_dashboards_and_reads_the_database_as_the_reader(compose: dict) -> None:
+    grafana, provisioning = compose["services"]["grafana"], BASE_DIR / "deploy" / "grafana" / "provisioning"
+    assert "./deploy/grafana/provisioning:/etc/grafana/provisioning:ro" in grafana["volumes"]
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "iot.yml").read_text())["providers"]
+    assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in grafana["volumes"]
+    sources = {
+        path.stem: yaml.safe_load(path.read_text())["datasources"][0]
+        for path in (provisioning / "datasources").glob("*.yml")
+    }
+    assert sources["prometheus"]["url"] == "http://prometheus:9090"
+    readings = sources["readings"]
+    assert readings["url"] == "database:5432"
+    assert readings["jsonData"]["database"] == compose["services"]["database"]["environment"]["POSTGRES_DB"]
+    secret = re.fullmatch(r"\$__file\{/run/secrets/(.+)\}", readings["secureJsonData"]["password"]).group(1)
+    migrate = compose["services"]["migrate"]
+    assert migrate["environment"]["READER_PASSWORD_FILE"] == f"/run/secrets/{secret}"
+    assert secret in grafana["secrets"]
+    assert "ensure_reader" in migrate["command"][-1]
+    assert set(grafana["networks"]) == {"monitoring", "back"}
+    assert not set(grafana["secrets"]) & {"database-url", "database-password", "secret-key"}
 
 
 def test_the_log_loses_nothing_and_the_cache_is_another_server(compose: dict) -> None:

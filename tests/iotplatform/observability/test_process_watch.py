@@ -22,7 +22,7 @@ metric_files.claim(os.environ["PROMETHEUS_MULTIPROC_DIR"], "worker")
 from iotplatform.observability import process_watch
 process_watch.EVERY_SECONDS = 0.05
 process_watch.watch("worker")
-for _ in range(200):  # whoever forks while the watch writes gets a child that can still write
+for _ in range(50):  # whoever forks while the watch writes gets a child that can still write
     child = os.fork()
     if child == 0:
         os._exit(0)
