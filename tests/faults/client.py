@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +29,7 @@ class Client:
         sent = {"Authorization": f"Bearer {self._key}", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        began = time.monotonic()
+        ask = self._ledger.asked(f"{method} {path[:40]}")
         try:
             self._connection.request(method, path, body, sent)
             response = self._connection.getresponse()
@@ -43,7 +42,7 @@ class Client:
         except ValueError:
             self._ledger.broken(f"{method} {path[:40]} was answered {status} with {data[:200]!r}")
             answer = {}
-        self._ledger.answered(status, time.monotonic() - began, f"{method} {path[:40]}")
+        self._ledger.answered(ask, status)
         if status == 503:
             who = response.headers.get("Server", "")
             self._ledger.refused(f"{method} {path[:20]}: {answer.get('title')}: {answer.get('detail')} [{who}]")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from tests.faults.load import Load, Outcome
 from tests.live import LivePlatform
 
-__all__ = ["kill_database", "kill_drains", "kill_log", "kill_web"]
+__all__ = ["kill_background", "kill_database", "kill_drains", "kill_everything", "kill_log", "kill_web"]
+
+_SERVERS = ("postgres", "log", "cache")
 
 
 def kill_drains(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
@@ -34,6 +36,31 @@ def kill_web(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
         chance.choice(workers).kill()
 
     return _kill(platform, ["web"], rounds, seed, one_worker)
+
+
+def kill_background(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
+    """The general worker or beat, which readings do without for a while."""
+    return _kill(platform, ["worker", "beat"], rounds, seed)
+
+
+def kill_everything(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
+    """Every process and every server, in any order, one right after the other; then all come back in any order."""
+    chance = random.Random(seed)
+    with Load(platform, seed) as load:
+        for _ in range(rounds):
+            load.wait_for_accepted(chance.randint(20, 120))
+            processes, servers = list(platform.running), list(_SERVERS)
+            everything = [*processes, *servers]
+            chance.shuffle(everything)
+            for name in everything:
+                platform.kill(name)
+            # The web server is last: whoever starts it here waits for its first answer.
+            chance.shuffle(servers)
+            chance.shuffle(processes)
+            for name in [*servers, *sorted(processes, key="web".__eq__)]:
+                platform.restart(name)
+        load.wait_for_accepted(50)
+        return load.finish()
 
 
 def _kill(

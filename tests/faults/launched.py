@@ -91,6 +91,20 @@ class LaunchedPlatform:
         self._launcher.wait()
         psutil.wait_procs(family, timeout=10)
 
+    def kill_launcher(self) -> tuple[float, list[str]]:
+        """SIGKILL to the launcher and to nobody else: after how long (s) all that it started had ended, and what did not."""
+        assert self._launcher is not None
+        family = self._family()[1:]
+        began = time.monotonic()
+        self._launcher.kill()
+        self._launcher.wait()
+        left = psutil.wait_procs(family, timeout=_STOP_SECONDS)[1]
+        took = time.monotonic() - began
+        outlived = [" ".join(_command(member))[:100] for member in left]
+        for member in left:
+            member.kill()
+        return took, outlived
+
     def end(self) -> None:
         """Whatever happened: nothing of it runs any more."""
         if self._launcher is not None and self._launcher.poll() is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.faults.plan import Batch
 
-__all__ = ["NO_ANSWER", "Ledger", "Record"]
+__all__ = ["NO_ANSWER", "Ask", "Ledger", "Record"]
 
 #: In place of a status: the connection failed before the answer came.
 NO_ANSWER = 0
@@ -41,6 +41,15 @@ class Record:
         return str(self.state.get("state", ""))
 
 
+@dataclass(eq=False, slots=True)
+class Ask:
+    """One request, from when it is sent (monotonic seconds); ``status`` once it is answered, or has failed."""
+
+    what: str
+    at: float
+    status: int | None = None
+
+
 class Ledger:
     """All batches of one run, all answers, and every promise that was seen broken."""
 
@@ -50,6 +59,7 @@ class Ledger:
         self.answers: Counter[int] = Counter()
         #: Answers of 503 by what they were to, and what they said.
         self.refusals: Counter[str] = Counter()
+        self._under_way: set[Ask] = set()
         self.slowest = 0.0
         #: The slowest refusal of readings that were sent since that moment (monotonic seconds).
         self.slowest_refusal = 0.0
@@ -68,17 +78,32 @@ class Ledger:
             self.records.append(record)
         return record
 
-    def answered(self, status: int, seconds: float, what: str) -> None:
-        """Any request was answered, or failed."""
+    def asked(self, what: str) -> Ask:
+        """A request is about to be sent."""
+        ask = Ask(what, time.monotonic())
         with self._lock:
+            self._under_way.add(ask)
+        return ask
+
+    def under_way(self, seconds: float) -> list[Ask]:
+        """The requests that were sent at least so long ago, and are not answered."""
+        before = time.monotonic() - seconds
+        with self._lock:
+            return [ask for ask in self._under_way if ask.at <= before]
+
+    def answered(self, ask: Ask, status: int) -> None:
+        """It was answered, or it failed."""
+        seconds = time.monotonic() - ask.at
+        with self._lock:
+            ask.status = status
+            self._under_way.discard(ask)
             self.answers[status] += 1
             self.slowest = max(self.slowest, seconds)
-            sent_at = time.monotonic() - seconds
-            if status == 503 and what.startswith("POST") and sent_at >= self.refusals_since:
+            if status == 503 and ask.what.startswith("POST") and ask.at >= self.refusals_since:
                 self.slowest_refusal = max(self.slowest_refusal, seconds)
             self._lock.notify_all()
         if seconds > _SLOWEST_SECONDS:
-            self.broken(f"{what} took {seconds:.1f} s (status {status})")
+            self.broken(f"{ask.what} took {seconds:.1f} s (status {status})")
 
     def refused(self, why: str) -> None:
         """A request was answered 503, in these words."""

@@ -12,7 +12,7 @@ import psutil
 from tests.faults.load import Load, Outcome
 from tests.live import LivePlatform
 
-__all__ = ["database_away", "database_hangs", "log_away", "log_hangs"]
+__all__ = ["database_away", "database_hangs", "frozen", "log_away", "log_hangs"]
 
 #: During an outage a refusal must come at once, once the outage is known.
 _KNOWN_AFTER_SECONDS = 5.0
@@ -54,7 +54,7 @@ def log_hangs(platform: LivePlatform, seconds: int, seed: int) -> Outcome:
 def _hang(platform: LivePlatform, name: str, seconds: int, seed: int) -> Outcome:
     with Load(platform, seed) as load:
         load.wait_for_accepted(30)
-        with _frozen(platform.servers.pid(name)):
+        with frozen(platform.servers.pid(name)):
             load.run_for(seconds)
         load.wait_for_accepted(30)
         return load.finish()
@@ -75,7 +75,7 @@ def _watch_refusals(load: Load, seconds: float) -> None:
 
 
 @contextmanager
-def _frozen(pid: int) -> Iterator[None]:
+def frozen(pid: int) -> Iterator[None]:
     """A process and what it forked, stopped (SIGSTOP) for a while."""
     first = psutil.Process(pid)
     members = [first, *first.children(recursive=True)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import clock, kills, outages, replaced, servers_full, stops
+from tests.faults import clock, deadly, kills, outages, poison, replaced, servers_full, stops, terms
 from tests.faults.faked_clock import FakedClock
 from tests.faults.load import Outcome
 from tests.live import LivePlatform
@@ -39,6 +39,10 @@ def live(folder: Path) -> Iterator[LivePlatform]:
         (replaced.log_emptied, 1),
         pytest.param(replaced.log_set_back, 1, marks=pytest.mark.slow),
         (replaced.database_set_back, 1),
+        pytest.param(kills.kill_everything, 1, marks=pytest.mark.slow),
+        pytest.param(terms.terminate, 1, marks=pytest.mark.slow),
+        pytest.param(deadly.rubbish_tasks, 1, marks=pytest.mark.slow),
+        pytest.param(poison.poison_entries, 1, marks=pytest.mark.slow),
     ],
 )
 def test_every_reading_answered_202_is_stored_once(
