@@ -90,7 +90,7 @@ class SharedMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         with _locked(self._folder):
             fold_dead(self._folder)
-            files = [str(path) for path in self._folder.glob("*.db")]
+            files = [str(path) for path in self._folder.glob("*.db") if _has_begun(path)]
             merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
             return merged
 
@@ -127,7 +127,7 @@ def _write_total(folder: Path, kind: str, sources: list[Path]) -> None:
         shutil.copyfile(old, new)
     total: Any = MmapedDict(str(new))  # type: ignore[no-untyped-call]
     try:
-        for source in sources:
+        for source in filter(_has_begun, sources):
             found: Any = MmapedDict.read_all_values_from_file(str(source))  # type: ignore[no-untyped-call]
             for key, value, timestamp, _ in found:
                 total.write_value(key, total.read_value(key)[0] + value, timestamp)
@@ -143,6 +143,11 @@ def _carry_out(folder: Path, steps: Mapping[str, list[str]]) -> None:
     for name in steps["remove"]:
         (folder / name).unlink(missing_ok=True)
     (folder / _PLAN).unlink()
+
+
+def _has_begun(path: Path) -> bool:
+    """Not so for a moment while its process makes it, and for ever where that one was killed in that moment."""
+    return path.stat().st_size > 0
 
 
 def _is_locked(path: Path) -> bool:

@@ -157,6 +157,17 @@ def test_files_do_not_grow_with_the_dead(folder, start):
     assert sample(folder, "things_total", {"kind": "a"}) == 10
 
 
+def test_a_file_that_is_just_being_made_or_was_never_finished_fails_no_scrape(folder, start):
+    process = start("drain1")
+    (alive,) = folder.glob("drain1*.alive")
+    (folder / f"counter_{alive.stem}.db").unlink()
+    (folder / f"counter_{alive.stem}.db").touch()
+    assert sample(folder, "busy") == 1
+    kill(process)
+    assert sample(folder, "took_count") == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["counter_gone.db", "histogram_gone.db", "lock"]
+
+
 def test_a_forked_process_counts_for_itself(folder, start):
     start("web", "fork")
     assert sample(folder, "things_total", {"kind": "a"}) == 102
