@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -98,11 +99,13 @@ class LaunchedPlatform:
         began = time.monotonic()
         self._launcher.kill()
         self._launcher.wait()
-        left = psutil.wait_procs(family, timeout=_STOP_SECONDS)[1]
+        while (left := [member for member in family if _lives(member)]) and time.monotonic() < began + _STOP_SECONDS:
+            time.sleep(0.05)
         took = time.monotonic() - began
         outlived = [" ".join(_command(member))[:100] for member in left]
         for member in left:
-            member.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
         return took, outlived
 
     def end(self) -> None:
@@ -139,6 +142,14 @@ class LaunchedPlatform:
     def _port_is_open(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it runs; one that ended and was not waited for by anybody does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -92,7 +92,7 @@ SCENARIOS = (
     Scenario("network_slow", network.network_slow, 20, seconds=True, platform="wires"),
     Scenario("network_forgets", network.network_forgets, 2, platform="wires"),
     Scenario("commit_in_doubt", network.commit_in_doubt, 5, platform="wires"),
-    Scenario("deadly_entries", deadly.deadly_entries, 2, platform="deadly"),
+    Scenario("deadly_entries", deadly.deadly_entries, 1, platform="deadly"),
     Scenario("rolling_restart", behind_proxy.rolling_restart, 2, platform="edge"),
     Scenario("slow_clients", slow_clients.slow_clients, 20, seconds=True, platform="edge"),
     Scenario("clock", lambda given, _, seed: clock.clock_back_and_forth(*given, seed), platform="clock"),
