@@ -18,9 +18,8 @@ __all__ = ["terminate"]
 
 _NAMES = ("web", "drain1", "worker", "drain2", "beat")
 _PATIENCE_SECONDS = 10.0
+#: Requests younger than that may not have come in when the process is asked to stop.
 _HELD_SECONDS = 0.5
-#: Younger ones may not have come in when the process is asked to stop.
-_UNDER_WAY_SECONDS = 0.1
 
 
 def terminate(platform: LivePlatform, rounds: int, seed: int) -> Outcome:
@@ -56,7 +55,7 @@ def _held_requests(stack: contextlib.ExitStack, platform: LivePlatform, load: Lo
     for name in ("drain1", "drain2"):
         stack.enter_context(frozen(platform.family(name)[0].pid))
     platform.wait_until(lambda: len(load.ledger.under_way(_HELD_SECONDS)) >= 2, 20, "requests that are held")
-    return load.ledger.under_way(_UNDER_WAY_SECONDS)
+    return load.ledger.under_way(_HELD_SECONDS)
 
 
 def _count_answers(load: Load, held: list[Ask]) -> int:
