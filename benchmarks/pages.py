@@ -122,8 +122,7 @@ def _device(detail: dict[str, Any]) -> list[list[str]]:
     }
     rows = disk["bytes_per_row"]
     said = {
-        "rows in the database (device, key, series, last seen)": f"{device['database_bytes']:,} B a device",
-        "state of thresholds": f"{device['threshold_state_bytes']:,} B a device",
+        "rows in the database: device, key, series, last seen, state of thresholds": f"{device['database_bytes']:,} B a device",
         "last seen in the log server's memory": f"{device['last_seen_bytes']} B a device",
         **held,
         "a waiting reading in the log server's memory": f"{detail['waiting_bytes_per_reading']} B",

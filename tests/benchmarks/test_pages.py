@@ -54,7 +54,6 @@ def test_only_what_was_measured_is_written(tmp_path: Path) -> None:
 def test_costs_make_the_sizing(tmp_path: Path) -> None:
     detail = cost()
     detail["reading_by_size"]["5"]["readings_per_second"] = 9_000
-    detail["device"]["threshold_state_bytes"] = 80.0
     write(tmp_path / "bench.json", [Result("COST", "", 1.0, None, 1.0, "", detail)], MACHINE, "partitions: x")
     said = pages.tables(tmp_path)
     assert list(said) == ["COST", "DEVICE", "SIZING"]
