@@ -55,16 +55,8 @@ class Layout:
 
 
 FIRST, LAST = Layout(1, 1, 1), Layout(4, 4, 16)
-LAYOUTS = (
-    FIRST,
-    Layout(1, 1, 4),
-    Layout(2, 2, 2),
-    Layout(2, 2, 4),
-    Layout(2, 2, 8),
-    Layout(2, 2, 16),
-    Layout(4, 4, 4),
-    LAST,
-)
+#: The processes are compared at 4 shards, the shards at equal processes.
+LAYOUTS = (FIRST, Layout(1, 1, 4), Layout(2, 2, 4), Layout(4, 4, 4), Layout(2, 2, 16), LAST)
 
 
 def measure(bench: Bench) -> Result:
