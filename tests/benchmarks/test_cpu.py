@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
 from benchmarks.machine.cpu import Spent
 
@@ -26,3 +27,8 @@ def test_time_of_a_process_and_of_its_children_that_have_ended() -> None:
         parent.communicate("\n")
     assert 0.19 < cpu.spent["parent"] < 5
     assert cpu.spent["none"] == 0
+    assert cpu.took > 0.19
+    assert cpu.beyond({"parent": cpu.spent["parent"] / cpu.took / 2})["parent"] == pytest.approx(
+        cpu.spent["parent"] / 2
+    )
+    assert cpu.beyond({"none": 1.0})["none"] == 0
