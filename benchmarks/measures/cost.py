@@ -137,7 +137,7 @@ def _last_seen(client: redis.Redis) -> float:
 def _reading(bench: Bench, client: redis.Redis, access: Access, size: int, idle: Mapping[str, float]) -> dict[str, Any]:
     """What a full-speed run with bodies of that size cost beyond what goes on anyway."""
     load = _load(bench, access, size, POSTS[size])
-    bench.store.empty()
+    _forget(bench)
     before = _written(bench, client)
     with Spent(lambda: _kinds(bench)) as cpu:
         way = bench.way(load)
@@ -152,9 +152,16 @@ def _reading(bench: Bench, client: redis.Redis, access: Access, size: int, idle:
 
 def _idle(bench: Bench) -> dict[str, float]:
     """Cores that each kind of process takes while nobody sends."""
+    _forget(bench)
     with Spent(lambda: _kinds(bench)) as cpu:
         time.sleep(_IDLE_SECONDS)
     return {kind: round(seconds / cpu.took, 3) for kind, seconds in cpu.spent.items()}
+
+
+def _forget(bench: Bench) -> None:
+    """No reading, and no rollup to make of those that there were: it would be made in the middle of what follows."""
+    bench.store.empty()
+    bench.store.connection.execute("TRUNCATE telemetry_rollupmark")
 
 
 def _waiting(bench: Bench, client: redis.Redis, access: Access) -> float:
