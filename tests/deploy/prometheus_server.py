@@ -51,7 +51,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, target: str, token: str) -> Iterator[Prometheus]:
-    """The configuration as it is shipped, but for where the platform is, the token's file, and a scrape each second."""
+    """The configuration as it is shipped, but for where the platform is, the token's file, and a scrape each two seconds."""
     program = shutil.which("prometheus")
     assert program, "prometheus is missing: make programs"
     shutil.copytree(BASE_DIR / "deploy" / "prometheus", folder)
@@ -61,8 +61,8 @@ def prometheus(folder: Path, target: str, token: str) -> Iterator[Prometheus]:
     for shipped, here in (
         ("web:8000", target),
         ("/run/secrets/metrics-token", str(folder / "token")),
-        (": 15s", ": 1s"),
-        ("scrape_timeout: 10s", "scrape_timeout: 1s"),
+        (": 15s", ": 2s"),
+        ("scrape_timeout: 10s", "scrape_timeout: 2s"),
     ):
         assert shipped in text, shipped
         text = text.replace(shipped, here)
