@@ -31,7 +31,9 @@ ID = "SCALE"
 WHAT = "whole way with 4 web, 4 workers, 16 shards ÷ with one of each"
 
 READINGS = 500_000
-_SINGLE = Fleet(FLEET.prefix, FLEET.devices, metrics=1)
+#: Few enough that every web process soon knows each key: a first look asks the database.
+_SINGLE = Fleet(FLEET.prefix, 128, metrics=1)
+_AWAKENINGS_A_PROCESS = 4
 _SINGLE_POSTS, _SINGLE_CONNECTIONS = 6_400, 64
 #: Longer than a layout runs, so that the log still has what was stored.
 _KEEP = {"LOG_KEEP_SECONDS": "900", "LOG_KEEP_BYTES": str(1 << 33)}
@@ -131,6 +133,7 @@ def _single(bench: Bench) -> float:
         block = bodies.Share(_SINGLE, connection, _SINGLE_CONNECTIONS, 1, 1, 0).block(_SINGLE.series)
         return bench.access.device_keys[block[post % len(block)]]
 
-    for posts in (16 * _SINGLE_CONNECTIONS,) * 3 + (_SINGLE_POSTS,):  # at first every process must learn the keys
+    awakenings = _AWAKENINGS_A_PROCESS * bench.ground.config.web_processes
+    for posts in (4 * _SINGLE_CONNECTIONS,) * awakenings + (_SINGLE_POSTS,):
         way = bench.way(bench.load(bodies.one_object, 1, posts, _SINGLE_CONNECTIONS, _SINGLE, key))
     return way.sent.requests / way.sent.seconds
