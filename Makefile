@@ -78,7 +78,9 @@ programs:
 	fi
 
 test: lint security programs
-	$(BIN)/python -m pytest -m "not slow"
+	@# Each process of tests has servers of its own. What is timed, or needs the machine, comes after them.
+	$(BIN)/python -m pytest -m "not slow and not alone" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and alone"
 
 test-slow: setup-dev programs
 	$(BIN)/python -m pytest -m slow

@@ -179,6 +179,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
+# Files of the dashboard are for its own pages: no other site may read or embed them.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
 # Pages are served over HTTPS wherever PUBLIC_URL says so; the embedded default is plain HTTP on loopback.
 _https = bool(config.public_url and config.public_url.startswith("https://"))
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https

@@ -21,6 +21,9 @@ from telemetry.timeseries.engine import EARLIEST, TABLE
 #: Before every time: nothing stored yet.
 NEVER = np.iinfo(np.int64).min
 
+#: Series that one statement looks up: however many there are and however slow the disk is, none is given up as hanging.
+_AT_ONCE = 5_000
+
 _NEWEST = f"""
 SELECT u.s, (extract(epoch FROM r.time) * 1000000)::bigint
 FROM unnest(%s::int[], %s::bigint[]) AS u(s, low)
@@ -68,8 +71,10 @@ class Frontier:
 
     def _confirm(self, connection: psycopg.Connection[Any], series: Int32) -> None:
         low = np.maximum(self._newest[series], EARLIEST - 1)
-        for found, newest in connection.execute(_NEWEST, [series.tolist(), low.tolist()]).fetchall():
-            self._newest[found] = newest
+        for begin in range(0, len(series), _AT_ONCE):
+            part = slice(begin, begin + _AT_ONCE)
+            for found, newest in connection.execute(_NEWEST, [series[part].tolist(), low[part].tolist()]).fetchall():
+                self._newest[found] = newest
         self._confirmed[series] = True
 
     def _grow(self, largest: int) -> None:

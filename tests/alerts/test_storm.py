@@ -93,6 +93,7 @@ def test_a_storm_that_ends_is_a_few_messages_too(receiver: WebServer) -> None:
     ]
 
 
+@pytest.mark.alone
 def test_while_the_notifier_is_down_alerts_are_recorded_and_routed_as_ever(receiver: WebServer) -> None:
     make_route(make_webhook())
     storm(1, 100)

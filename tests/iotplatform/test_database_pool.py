@@ -35,7 +35,8 @@ def exhausted() -> Iterator[BaseDatabaseWrapper]:
     """Django's connection, not made yet, with a pool whose only connection somebody else has."""
     given = copy.deepcopy(connections["default"].settings_dict)
     given["OPTIONS"]["pool"] = settings.DATABASES["default"]["OPTIONS"]["pool"] | {"max_size": 1}
-    here = ConnectionHandler({"default": given})["default"]
+    # Pools are kept by the name of their database.
+    here = ConnectionHandler({"default": given, "exhausted": given})["exhausted"]
     here.pool.open()
     taken = here.pool.getconn()
     yield here

@@ -56,6 +56,7 @@ def history(hours: float, peaks: int) -> list[tuple[datetime, float]]:
     ]
 
 
+@pytest.mark.alone
 def test_from_a_first_threshold_to_an_alert_that_clears(site: Site) -> None:
     page = site.sign_in()
     page.goto(site.url("/alerts/"))

@@ -170,6 +170,7 @@ def best_of(times: int, ask: Callable[[], Any]) -> float:
     return min(found)
 
 
+@pytest.mark.alone
 def test_ten_thousand_open_alerts_are_shown_in_the_time_of_a_glance() -> None:
     many_alerts(10_000)
     client = signed_in()

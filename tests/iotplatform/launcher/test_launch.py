@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,13 @@ def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short path: a longer one has no room for the names of sockets, which then lie elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="launch-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

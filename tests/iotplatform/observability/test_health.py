@@ -85,6 +85,7 @@ def test_a_database_that_is_down(client, monkeypatch):
     assert "refused" in checks["database"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("query", ["", "?for=intake"])
 def test_servers_that_hang_are_reported_within_two_seconds(client, settings, monkeypatch, query):
     with silent_server() as port:

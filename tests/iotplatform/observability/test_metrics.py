@@ -66,6 +66,7 @@ def test_the_versions_that_answer_are_told():
     assert VERSION in versions
 
 
+@pytest.mark.alone
 def test_servers_that_are_down_or_hang_do_not_fail_a_scrape(settings, monkeypatch):
     with silent_server() as port:
         point_database_at(monkeypatch, port)

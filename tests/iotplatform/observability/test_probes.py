@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from iotplatform.observability.probes import Answer, ask
 
 
@@ -18,6 +20,7 @@ def test_an_error_is_an_answer_in_one_line_without_secrets():
     assert ask({"crash": crash}, 1)["crash"] == Answer(False, "cannot reach postgresql://iot:[redacted]@db/iot")
 
 
+@pytest.mark.alone
 def test_a_question_that_hangs_is_late_and_not_asked_again_until_it_ends():
     may_end, asked = threading.Event(), []
 

@@ -32,6 +32,7 @@ from tests.iotplatform.pipeline.parts import (
 )
 
 
+@pytest.mark.alone
 def test_while_one_drains_a_second_goes_away_at_once(source: Source) -> None:
     source.send((0, 0, 1.0))
     pausing = Pausing()

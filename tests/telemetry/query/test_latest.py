@@ -43,6 +43,7 @@ def test_other_devices_do_not_show(device):
     assert latest(device.pk) == []
 
 
+@pytest.mark.alone
 def test_it_takes_no_longer_with_four_hundred_thousand_readings_beside_it(device):
     now = datetime.now(UTC)
     series = [store(device, f"m{number}", [(now, float(number))]) for number in range(20)]

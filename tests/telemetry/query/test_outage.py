@@ -89,6 +89,7 @@ def platform(tmp_path: Any) -> Iterator[LivePlatform]:
         yield made
 
 
+@pytest.mark.alone
 def test_down_it_says_so_within_a_second_and_shows_what_it_said_before(platform: LivePlatform) -> None:
     platform.manage("ensure_admin")
     platform.provision("pump-7")

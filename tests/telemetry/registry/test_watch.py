@@ -152,6 +152,7 @@ def test_what_did_not_change_stays_remembered(watched: Watched, django_assert_nu
         assert watched.registry.key(key, time.time()) is not None
 
 
+@pytest.mark.alone
 def test_without_its_database_a_process_knows_that_it_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     make_device("pump-7")
     key = make_key()

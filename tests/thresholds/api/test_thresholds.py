@@ -11,8 +11,8 @@ from drf_spectacular.generators import SchemaGenerator
 from telemetry.groups import make_group
 from telemetry.models import AuditEntry, Device, DeviceType, MetricDefinition, Series
 from tests.telemetry.api.conftest import Api, api_of
-from tests.thresholds.conftest import hot, level, person
-from thresholds.models import LateBreaches, Level, RulesVersion, Threshold
+from tests.thresholds.conftest import hot, level, person, rules_version
+from thresholds.models import LateBreaches, Level, Threshold
 
 
 def test_the_example_of_the_contract_is_taken_and_shown(api: Api) -> None:
@@ -77,9 +77,9 @@ def test_ranges_are_kept(api: Api, condition: str) -> None:
 def test_what_was_got_can_be_put_back(api: Api) -> None:
     schedule = {"zone": "Europe/Berlin", "windows": [{"days": ["mon", "fri"], "start": "22:00", "end": "06:00"}]}
     made = api.post("thresholds", hot(schedule=schedule, message="{device}: {value} {unit}", max_gap=60)).body
-    version = RulesVersion.objects.get().rules
+    version = rules_version()
     assert api.put(f"thresholds/{made['id']}", made).body == made
-    assert RulesVersion.objects.get().rules == version
+    assert rules_version() == version
     assert AuditEntry.objects.count() == 1
 
 
