@@ -24,7 +24,28 @@ from benchmarks.machine.description import describe
 from benchmarks.machine.ground import Ground
 from benchmarks.machine.platform import Platform
 from benchmarks.machine.store import Store
-from benchmarks.measures import cost, m1, naive, p1, p1c, p2, p3, p4, p4e, p5, p6, p7, q1, q2, q3, r0, s1, scale, storm
+from benchmarks.measures import (
+    cost,
+    m1,
+    naive,
+    p1,
+    p1c,
+    p2,
+    p3,
+    p4,
+    p4e,
+    p5,
+    p6,
+    p7,
+    p8,
+    q1,
+    q2,
+    q3,
+    r0,
+    s1,
+    scale,
+    storm,
+)
 from iotplatform.env import config
 from iotplatform.launcher.errors import LaunchError
 
@@ -32,7 +53,7 @@ MEASURES: dict[str, ModuleType] = {
     # M1 before what fills the processes with a hundred thousand thresholds or devices: its peak is that of P1. The queries
     # last: what they ask about stays until the end.
     module.ID: module
-    for module in (r0, p1, p1c, m1, p2, p3, p4, p4e, p5, p6, p7, storm, naive, scale, cost, q1, q2, q3, s1)
+    for module in (r0, p1, p1c, m1, p2, p3, p4, p4e, p5, p6, p7, p8, storm, naive, scale, cost, q1, q2, q3, s1)
 }
 
 _NO_WRK = (
