@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from telemetry.database import connect
 from telemetry.deletion import delete_device
 from telemetry.models import Series
-from telemetry.store.verify import verify
+from telemetry.store.verify import Verified, verify
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import TABLE, engine_in_use
 from tests.builders import drain_all, make_device, make_key, post_readings
@@ -108,7 +108,7 @@ def count_of_repeats(rows: list[tuple[int, int]]) -> None:
         cursor.execute(f"TRUNCATE {TABLE}")
     store(*[(series, _BEGIN - day * 3 * _DAY // 2, float(place)) for place, (series, day) in enumerate(rows)])
     with connect(autocommit=True) as found_by:
-        *_, last = verify(found_by, 0, _BEGIN + 1)
+        last = (list(verify(found_by, 0, _BEGIN + 1)) or [Verified(0)])[-1]  # an emptied hypertable has no chunk
     assert (last.readings, last.repeated) == (len(rows), len(rows) - len(set(rows)))
 
 
