@@ -33,7 +33,7 @@ class Command:
     argv: tuple[str, ...]
     stage: int = Stage.WORKERS
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 3.5
+    stop_seconds: float = 4.5
     last_resort: signal.Signals | None = None
     death_signal: signal.Signals = signal.SIGKILL
     user: orphans.User | None = None

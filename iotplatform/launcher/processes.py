@@ -73,7 +73,7 @@ def worker(config: Config) -> Command:
 def beat(config: Config) -> Command:
     # No pid file: a stale one would keep it from starting, and the lock of RUN_DIR already sees to there being one.
     argv = (*_CELERY, "beat", "--schedule", str(config.run_dir / "beat-schedule"), "--pidfile", "")
-    return Command("beat", argv, Stage.BEAT, stop_seconds=2.5, environment=_environment(config, "beat"))
+    return Command("beat", argv, Stage.BEAT, stop_seconds=3.5, environment=_environment(config, "beat"))
 
 
 def simulator(config: Config) -> Command:
