@@ -16,6 +16,14 @@ from telemetry.registry.registry import registry
 from telemetry.registry.watch import watch
 
 
+def pytest_make_parametrize_id(val: Any, argname: str) -> str | None:
+    """
+    Tests with bytes are named after the argument: bytes may hold the time at which they were made (gzip does), and
+    two processes that share the tests (`-n`) must find the same names.
+    """
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()) else None
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Tests with transactions of their own empty every table, the audit trail too: that, and only that, is allowed."""
