@@ -55,6 +55,8 @@ class Config:
     last_seen_flush_seconds: int
     registry_poll_seconds: float
     timeseries_engine: str
+    timeseries_columnar: str
+    columnar_min_rows: int
     partition_days: int
     partitions_ahead: int
     raw_retention_days: int

@@ -34,7 +34,7 @@ from telemetry.store.attempt import Attempt
 from telemetry.store.chunk import Chunk, take
 from telemetry.store.frontier import Frontier
 from telemetry.store.known_series import KnownSeries
-from telemetry.store.loaders import can_copy
+from telemetry.store.loaders import Loader
 from telemetry.store.positions import Position
 from telemetry.store.retained import Retained
 from telemetry.store.segments import follow_segments
@@ -100,7 +100,7 @@ class ShardDrain:
         self._wall = wall
         self._connection: Connection | None = None
         self._coverage: Coverage | None = None
-        self._copy = True
+        self._loader = Loader(copy=True)
         self._memory: _Memory | None = None
         self._series = KnownSeries(YoungSeries(self._log))
         self._last_seen = LastSeen()
@@ -190,7 +190,7 @@ class ShardDrain:
                 devices = self._series.devices(connection, chunk.batch.series)
                 orphans = chunk.split_off(devices != 0)
                 quarantine_orphans(connection, orphans)
-                stored = write(connection, chunk.batch, memory.frontier, copy=self._copy)
+                stored = write(connection, chunk.batch, memory.frontier, self._loader)
                 mark(connection, stored.written)
                 moved = self._judging.chunk(
                     connection, position, moved, chunk, stored, memory.frontier, read_at if complete else None
@@ -358,7 +358,9 @@ class ShardDrain:
             with connection.cursor() as cursor:
                 engine = engine_in_use(cursor)
             self._coverage = Coverage(engine, self._config.partition_days)
-            self._copy = can_copy(connection)
+            self._loader = Loader.of(
+                connection, engine, self._config.timeseries_columnar, self._config.columnar_min_rows
+            )
             self._connection = connection
         return self._connection
 

@@ -34,6 +34,8 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "last_seen_flush_seconds": Number(1, 600, "5"),
     "registry_poll_seconds": Number(0.05, 4, "0.5", whole=False),
     "timeseries_engine": Choice(("auto", "timescale", "partitions")),
+    "timeseries_columnar": Choice(("auto", "off")),
+    "columnar_min_rows": Number(1, 1_000_000, "5000"),
     "partition_days": Number(1, 366, "7"),
     "partitions_ahead": Number(1, 60, "4"),
     "raw_retention_days": Number(0, 36_500, "365"),

@@ -18,6 +18,7 @@ __all__ = [
     "append_seconds",
     "audit_left_out",
     "breaker_open",
+    "columnar_fallbacks",
     "counted_by",
     "drain_errors",
     "drain_readings",
@@ -34,6 +35,7 @@ __all__ = [
     "readings_accepted",
     "readings_conflict",
     "readings_duplicate",
+    "readings_landed",
     "readings_quarantined",
     "readings_rejected",
     "readings_stored",
@@ -139,6 +141,15 @@ log_lost = Counter(
 shard_takeovers = Counter("iot_shard_takeovers", "Times a process found that another one had drained its shard.")
 store_fallbacks = Counter(
     "iot_store_fallbacks", "Batches stored through the staging table because plain COPY met a duplicate."
+)
+readings_landed = counted_by(
+    "iot_readings_landed",
+    "Readings by how they were written: straight into compressed columns, or as rows.",
+    "layout",
+    ("columns", "rows"),
+)
+columnar_fallbacks = Counter(
+    "iot_columnar_fallbacks", "Batches that should have been written into columns and that the server wrote as rows."
 )
 partitions_made = Counter("iot_partitions_made", "Partitions or chunks made, ahead of time or on demand.")
 

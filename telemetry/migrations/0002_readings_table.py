@@ -7,8 +7,10 @@ from django.db import migrations
 def make_readings(apps, schema_editor):
     from telemetry.timeseries.engine import choose_engine
 
+    platform = settings.PLATFORM
     with schema_editor.connection.cursor() as cursor:
-        choose_engine(cursor, settings.PLATFORM.timeseries_engine).create(cursor, settings.PLATFORM.partition_days)
+        engine = choose_engine(cursor, platform.timeseries_engine, platform.timeseries_columnar)
+        engine.create(cursor, platform.partition_days)
 
 
 def drop_readings(apps, schema_editor):

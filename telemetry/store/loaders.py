@@ -1,16 +1,23 @@
-"""How rows get into the readings table: COPY in binary, or INSERT … SELECT FROM unnest where COPY cannot be or failed."""
+"""How rows get into the readings table: COPY in binary, straight into the columnstore where that can be; INSERT … SELECT
+FROM unnest where COPY cannot be or failed."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from telemetry import measures
 from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.intake.batch import Batch
-from telemetry.timeseries.engine import TABLE
+from telemetry.timeseries.columnar import unsound
+from telemetry.timeseries.engine import TABLE, Engine
+
+logger = logging.getLogger(__name__)
 
 _COPY = f"COPY {TABLE} (time, series_id, value) FROM STDIN (FORMAT BINARY)"
 
@@ -20,9 +27,55 @@ AS_TIME = "(timestamptz 'epoch' + {} * interval '1 microsecond')"
 _INSERT = f"""
 INSERT INTO {TABLE} (time, series_id, value)
 SELECT {AS_TIME.format("t")}, s, v FROM unnest(%s::bigint[], %s::int[], %s::float8[]) AS u(t, s, v)
+"""
+_INSERT_NEW = f"""{_INSERT}
 ON CONFLICT (series_id, time) DO NOTHING
 RETURNING series_id, (extract(epoch FROM time) * 1000000)::bigint
 """
+
+# Rows that this session wrote as rows, since its statistics were last sent on: what it is about is the difference.
+_AS_ROWS = (
+    f"(SELECT coalesce(sum(pg_stat_get_xact_tuples_inserted(inhrelid)), 0)::bigint FROM pg_inherits "
+    f"WHERE inhparent = '{TABLE}'::regclass)"
+)
+_INTO_COLUMNS = f"SELECT set_config('timescaledb.enable_direct_compress_copy', 'on', true), {_AS_ROWS}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """What the server of one connection, and its readings table, can do."""
+
+    #: It takes COPY FROM STDIN.
+    copy: bool
+    #: A unique index refuses a second row of the same (series, time).
+    refuses_repeats: bool = True
+    #: So many new rows and more are written straight into the columnstore; None: never.
+    columnar_from: int | None = None
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any], engine: Engine, columnar: str, least: int) -> Loader:
+        """``columnar`` is TIMESERIES_COLUMNAR, ``least`` the rows from which on it is worth it."""
+        copy = can_copy(connection)
+        with connection.cursor() as cursor:
+            lands = copy and columnar == "auto" and not engine.refuses_repeats and unsound(cursor) is None
+        return cls(copy, engine.refuses_repeats, least if lands else None)
+
+    def put(self, connection: psycopg.Connection[Any], batch: Batch) -> NDArray[np.bool_]:
+        """Write rows that are believed to be new, distinct in (series, time), inside the caller's transaction; answers a
+        mask of those that were new. Without a unique index all are, for nobody else knows."""
+        everything = np.ones(len(batch), np.bool_)
+        if not len(batch):
+            return everything
+        if self.columnar_from is not None and len(batch) >= self.columnar_from:
+            copy_into_columns(connection, batch)
+            return everything
+        measures.readings_landed.labels(layout="rows").inc(len(batch))
+        if not self.refuses_repeats:
+            (copy_rows if self.copy else insert_rows)(connection, batch)
+            return everything
+        if self.copy and _copied(connection, batch):
+            return everything
+        return insert_new_rows(connection, batch)
 
 
 def binary_rows(batch: Batch) -> bytes:
@@ -31,18 +84,48 @@ def binary_rows(batch: Batch) -> bytes:
 
 
 def copy_rows(connection: psycopg.Connection[Any], batch: Batch) -> None:
-    """COPY rows that are believed to be new. Raises UniqueViolation where one is not."""
+    """COPY rows that are believed to be new. Raises UniqueViolation where one is not and a unique index knows."""
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.write(binary_rows(batch))
 
 
-def insert_rows(connection: psycopg.Connection[Any], batch: Batch) -> NDArray[np.bool_]:
-    """Insert rows of which some may be there already; answers a mask of those that were new.
+def copy_into_columns(connection: psycopg.Connection[Any], batch: Batch) -> None:
+    """COPY rows, sorted by (series, time), into compressed columns, and look whether they are there: the server writes rows
+    without a word where something is in the way."""
+    before = connection.execute(_INTO_COLUMNS).fetchone()
+    copy_rows(connection, batch)
+    after = connection.execute(f"SELECT set_config('timescaledb.enable_direct_compress_copy', 'off', true), {_AS_ROWS}")
+    as_rows = after.fetchone()[1] - before[1]  # type: ignore[index]
+    measures.readings_landed.labels(layout="columns").inc(len(batch) - as_rows)
+    if as_rows:
+        measures.readings_landed.labels(layout="rows").inc(as_rows)
+        measures.columnar_fallbacks.inc()
+        logger.warning("columnar_landing_wrote_rows", extra={"rows": as_rows, "of": len(batch)})
+
+
+def _copied(connection: psycopg.Connection[Any], batch: Batch) -> bool:
+    """COPY inside a savepoint; False where the unique index found a row that was there already."""
+    try:
+        with connection.transaction():
+            copy_rows(connection, batch)
+    except psycopg.errors.UniqueViolation:
+        measures.store_fallbacks.inc()
+        return False
+    return True
+
+
+def insert_rows(connection: psycopg.Connection[Any], batch: Batch) -> None:
+    """Insert rows that are new, where no index would say otherwise and the server does not take COPY."""
+    connection.execute(_INSERT, [batch.times.tolist(), batch.series.tolist(), batch.values.tolist()])
+
+
+def insert_new_rows(connection: psycopg.Connection[Any], batch: Batch) -> NDArray[np.bool_]:
+    """Insert rows of which some may be there already; answers a mask of those that were new. Needs the unique index.
 
     Rows must be distinct in (series, time).
     """
     lists = [batch.times.tolist(), batch.series.tolist(), batch.values.tolist()]
-    written = set(connection.execute(_INSERT, lists).fetchall())
+    written = set(connection.execute(_INSERT_NEW, lists).fetchall())
     pairs = zip(lists[1], lists[0], strict=True)
     return np.fromiter((pair in written for pair in pairs), np.bool_, len(batch))
 

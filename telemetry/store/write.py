@@ -9,10 +9,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from telemetry import measures
 from telemetry.intake.batch import Batch, Int64
 from telemetry.store.frontier import Frontier
-from telemetry.store.loaders import AS_TIME, copy_rows, insert_rows
+from telemetry.store.loaders import AS_TIME, Loader
 from telemetry.timeseries.engine import TABLE, as_timestamp
 
 _LOOK_UP = f"""
@@ -38,11 +37,8 @@ class Stored:
     late: NDArray[np.bool_]
 
 
-def write(connection: psycopg.Connection[Any], batch: Batch, frontier: Frontier, *, copy: bool = True) -> Stored:
-    """Write what is new of a batch, inside the caller's transaction.
-
-    ``copy=False`` is for servers without COPY FROM STDIN. The ranges that the times need must exist.
-    """
+def write(connection: psycopg.Connection[Any], batch: Batch, frontier: Frontier, loader: Loader) -> Stored:
+    """Write what is new of a batch, inside the caller's transaction. The ranges that the times need must exist."""
     order, ordered = _sorted(batch)
     duplicate, conflict = _repeats_within(ordered)
     late = ordered.times <= frontier.of(connection, ordered.series)
@@ -50,8 +46,8 @@ def write(connection: psycopg.Connection[Any], batch: Batch, frontier: Frontier,
         _find_stored(connection, ordered, np.flatnonzero(late & ~duplicate), duplicate, conflict)
     new = np.flatnonzero(~duplicate)
     written = ordered.at(new)
-    if len(written) and not (copy and _copied(connection, written)):
-        fresh = insert_rows(connection, written)
+    fresh = loader.put(connection, written)
+    if not fresh.all():
         # The safety net caught something that the frontier did not know: those rows were there already.
         missed = new[~fresh]
         duplicate[missed] = True
@@ -112,17 +108,6 @@ def _look_up(connection: psycopg.Connection[Any], ordered: Batch, rows: NDArray[
     bounds = [as_timestamp(int(times.min())), as_timestamp(int(times.max()))]
     parameters = [rows.tolist(), ordered.series[rows].tolist(), times.tolist(), *bounds]
     return dict(connection.execute(_LOOK_UP, parameters).fetchall())
-
-
-def _copied(connection: psycopg.Connection[Any], written: Batch) -> bool:
-    """COPY inside a savepoint; False where the unique index found a row that was there already."""
-    try:
-        with connection.transaction():
-            copy_rows(connection, written)
-    except psycopg.errors.UniqueViolation:
-        measures.store_fallbacks.inc()
-        return False
-    return True
 
 
 def _same(batch: Batch, left: int, right: int) -> bool:

@@ -40,9 +40,12 @@ class Engine(Protocol):
     """What the store, the readers and beat ask of an engine."""
 
     name: str
+    #: Whether the table itself refuses a second row of the same (series_id, time), by a unique index. Where it does not,
+    #: the frontier alone keeps repeats out.
+    refuses_repeats: bool
 
     def create(self, cursor: Cursor, days: int) -> None:
-        """Make the empty readings table with ranges of that many days and its unique index (series_id, time)."""
+        """Make the empty readings table with ranges of that many days and its index (series_id, time)."""
 
     def create_rollup(self, cursor: Cursor, table: str, width: int, percentiles: bool) -> None:
         """Make the empty table of one level of rollups, with its unique index (series_id, time); its buckets are of
@@ -64,28 +67,38 @@ class Engine(Protocol):
 
 def engine_in_use(cursor: Cursor) -> Engine:
     """The engine that made the readings table."""
+    from telemetry.timeseries.columnar import Columnar
     from telemetry.timeseries.partitions import Partitions
     from telemetry.timeseries.timescale import Timescale
 
-    cursor.execute("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", [TABLE])
+    cursor.execute(
+        "SELECT relkind::text, EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisunique) "
+        "FROM pg_class WHERE oid = to_regclass(%s)",
+        [TABLE],
+    )
     row = cursor.fetchone()
     if row is None:
         raise LookupError(f"there is no table {TABLE}: run `manage.py migrate`")
-    return Partitions() if row[0] == "p" else Timescale()
+    kind, unique = row
+    if kind == "p":
+        return Partitions(refuses_repeats=unique)
+    return Timescale() if unique else Columnar()
 
 
-def choose_engine(cursor: Cursor, wanted: str) -> Engine:
-    """The engine to install: ``timescale``, ``partitions``, or with ``auto`` what the server can do.
+def choose_engine(cursor: Cursor, wanted: str, columnar: str = "off") -> Engine:
+    """The engine to install: ``timescale``, ``partitions``, or with ``auto`` what the server can do. ``columnar`` is
+    ``auto``, which lands large drains in columns where the server can be trusted with it, or ``off``.
 
     Raises LookupError where ``timescale`` is wanted and the server does not have the extension.
     """
+    from telemetry.timeseries.columnar import Columnar, unsound
     from telemetry.timeseries.partitions import Partitions
     from telemetry.timeseries.timescale import Timescale
 
     if wanted == "partitions":
         return Partitions()
     if Timescale.install(cursor):
-        return Timescale()
+        return Columnar() if columnar == "auto" and unsound(cursor) is None else Timescale()
     if wanted == "timescale":
         raise LookupError(
             "TIMESERIES_ENGINE=timescale, but this server cannot load the extension timescaledb; install it and add it to "

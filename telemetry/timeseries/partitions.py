@@ -18,6 +18,9 @@ class Partitions:
 
     name = "partitions"
 
+    def __init__(self, *, refuses_repeats: bool = True) -> None:
+        self.refuses_repeats = refuses_repeats
+
     def create(self, cursor: Cursor, days: int) -> None:
         cursor.execute(
             f"CREATE TABLE {TABLE} (time timestamptz NOT NULL, series_id integer NOT NULL, value double precision NOT NULL) "

@@ -15,6 +15,7 @@ class Timescale:
     """A hypertable with a unique index; chunks older than a setting are compressed by series."""
 
     name = "timescale"
+    refuses_repeats = True
 
     @staticmethod
     def install(cursor: Cursor) -> bool:
@@ -39,6 +40,10 @@ class Timescale:
         cursor.execute(
             f"SELECT create_hypertable('{TABLE}', by_range('time', INTERVAL '{int(days)} days'), create_default_indexes => false)"
         )
+        self._index(cursor)
+
+    def _index(self, cursor: Cursor) -> None:
+        """The index of the readings table, and how its chunks are compressed."""
         cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
         cursor.execute(
             f"ALTER TABLE {TABLE} SET (timescaledb.compress, timescaledb.compress_segmentby = 'series_id', "

@@ -9,6 +9,7 @@ import psycopg
 
 from telemetry.intake.batch import Batch
 from telemetry.store.frontier import Frontier
+from telemetry.store.loaders import Loader
 from telemetry.store.write import Stored, write
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import Engine
@@ -38,13 +39,17 @@ class Store:
     def __post_init__(self) -> None:
         self.coverage = Coverage(self.engine, self.days)
 
+    @property
+    def loader(self) -> Loader:
+        return Loader(self.copy, self.engine.refuses_repeats)
+
     def drain(self, *rows: Row) -> Stored:
         """Store a batch, as a drain does."""
         batch = batch_of(list(rows))
         with self.connection.cursor() as cursor:
             self.coverage.ensure(cursor, batch.times)
         with self.connection.transaction():
-            stored = write(self.connection, batch, self.frontier, copy=self.copy)
+            stored = write(self.connection, batch, self.frontier, self.loader)
         self.frontier.advance(stored.written)
         return stored
 

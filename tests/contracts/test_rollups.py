@@ -46,7 +46,7 @@ def send(store: Store, rows: list[Row]) -> None:
     with store.connection.cursor() as cursor:
         store.coverage.ensure(cursor, batch.times)
     with store.connection.transaction():
-        written = write(store.connection, batch, store.frontier, copy=store.copy).written
+        written = write(store.connection, batch, store.frontier, store.loader).written
         mark(store.connection, written)
     store.frontier.advance(written)
 

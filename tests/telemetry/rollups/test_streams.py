@@ -13,7 +13,7 @@ from telemetry.database import connect
 from telemetry.intake.batch import Batch
 from telemetry.rollups.marks import mark
 from telemetry.store.frontier import Frontier
-from telemetry.store.loaders import can_copy
+from telemetry.store.loaders import Loader
 from telemetry.store.write import write
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
@@ -41,9 +41,10 @@ def store(rows: list[tuple[int, int, float]]) -> None:
     batch = Batch(series.astype(np.int32), START + times.astype(np.int64), values.astype(np.float64))
     with connect(autocommit=True) as own:
         with own.cursor() as cursor:
-            Coverage(engine_in_use(cursor), 7).ensure(cursor, batch.times)
+            engine = engine_in_use(cursor)
+            Coverage(engine, 7).ensure(cursor, batch.times)
         with own.transaction():
-            mark(own, write(own, batch, Frontier(), copy=can_copy(own)).written)
+            mark(own, write(own, batch, Frontier(), Loader.of(own, engine, "auto", 1)).written)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
