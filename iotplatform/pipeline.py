@@ -107,6 +107,11 @@ class ShardDrain:
         self._retained = Retained(config.log_keep_seconds, config.log_keep_bytes)
         self._looked_for_lost_at = clock()
 
+    @property
+    def columnar_from(self) -> int | None:
+        """So many new readings in one drain and more are written into columns; None: none ever are."""
+        return self._loader.columnar_from
+
     # --- the way ------------------------------------------------------------------------------------------------
 
     def drain(self) -> Drained:

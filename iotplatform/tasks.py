@@ -24,6 +24,7 @@ from iotplatform.dashboard import history
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
 from iotplatform.lifeline import Lifeline
+from iotplatform.linger import Linger
 from iotplatform.pipeline import ShardDrain
 from telemetry import upkeep
 from telemetry.database import connect
@@ -38,10 +39,6 @@ from thresholds.judge import ThresholdJudge
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
 _TURN_SECONDS = 0.25
-#: A drain costs some milliseconds however little it finds: soon after one that found little, the next waits so long for
-#: more to come. Half of it is what a reading waits on average while small requests keep coming.
-_LINGER_SECONDS = 0.08
-_LITTLE_READINGS = 1000
 _HEARTBEAT_SECONDS = 15
 #: Where so many sweeps, and some seconds more, brought no message for a shard, its worker drains it all the same.
 _UNASKED_SWEEPS = 3
@@ -81,12 +78,10 @@ def drain(shard: int) -> None:
     """Drain a shard until nothing waits, or its turn is over."""
     if _lifeline is not None:
         _lifeline.asked(shard)
-    _linger(shard)
-    more, readings = _take_turn(shard)
-    if more:
+    if left := _linger(shard).left(time.monotonic()):
+        time.sleep(left)
+    if _take_turn(shard):
         publish(shard)
-    elif readings < _LITTLE_READINGS:
-        _found_little()[shard] = time.monotonic()
 
 
 def hold_lifeline(shards: Collection[int]) -> None:
@@ -94,34 +89,32 @@ def hold_lifeline(shards: Collection[int]) -> None:
     global _lifeline
     if shards and _lifeline is None:
         patience = _UNASKED_SWEEPS * config.sweep_seconds + _UNASKED_SECONDS
-        _lifeline = Lifeline(shards, lambda shard: _take_turn(shard)[0], patience, config.sweep_seconds)
+        _lifeline = Lifeline(shards, _take_turn, patience, config.sweep_seconds)
         _lifeline.start()
 
 
-def _take_turn(shard: int) -> tuple[bool, int]:
-    """Drain a shard for a while: whether there is more, and how many readings came."""
+def _take_turn(shard: int) -> bool:
+    """Drain a shard for a while: whether there is more."""
     # The flag goes first: whatever is appended from now on asks for a drain of its own.
     _log().announce(shard, config.process_name, _HEARTBEAT_SECONDS)
     drain_of_shard = _shard_drain(shard)
-    end = time.monotonic() + _TURN_SECONDS
+    began = time.monotonic()
     more, readings = True, 0
-    while more and time.monotonic() < end:
+    while more and time.monotonic() < began + _TURN_SECONDS:
         drained = drain_of_shard.drain()
         more, readings = drained.more, readings + drained.readings
-    return more, readings
+    if more:
+        _linger(shard).left_some()
+    else:
+        _linger(shard).drained(readings, began, time.monotonic(), drain_of_shard.columnar_from)
+    return more
 
 
-def _found_little() -> dict[int, float]:
-    """When this worker's last drain of a shard ended, where it found little."""
-    if not hasattr(_local, "found_little"):
-        _local.found_little = {}
-    return _local.found_little  # type: ignore[no-any-return]
-
-
-def _linger(shard: int) -> None:
-    ended = _found_little().pop(shard, None)
-    if ended is not None and (left := ended + _LINGER_SECONDS - time.monotonic()) > 0:
-        time.sleep(left)
+def _linger(shard: int) -> Linger:
+    """When this worker drains a shard again."""
+    if not hasattr(_local, "lingers"):
+        _local.lingers = {}
+    return _local.lingers.setdefault(shard, Linger())  # type: ignore[no-any-return]
 
 
 @shared_task(name="iotplatform.tasks.beat_heart")

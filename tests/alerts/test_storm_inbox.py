@@ -54,6 +54,7 @@ def record(found: Judged) -> float:
     return time.perf_counter() - start
 
 
+@pytest.mark.alone
 def test_all_are_recorded_at_once_and_the_inbox_is_as_quick_as_ever() -> None:
     found = storm()
     assert record(found) < 5

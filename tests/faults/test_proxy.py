@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import wait_until
 from tests.faults.proxy import FaultProxy
 
 
@@ -44,7 +45,7 @@ def _asked(client: socket.socket, what: bytes = b"work\n") -> bytes:
 def test_it_passes_bytes_on_and_counts_them(proxy: FaultProxy) -> None:
     with _connected(proxy) as client:
         assert _asked(client) == b"did work\n"
-    assert proxy.passed == {"up": 5, "down": 9}
+    wait_until(lambda: proxy.passed == {"up": 5, "down": 9}, what="it counts what it has handed on, after that")
 
 
 def test_a_cut_resets_what_is_there_and_what_comes_until_it_is_mended(proxy: FaultProxy) -> None:

@@ -1,0 +1,47 @@
+"""How long the next drain of a shard waits for more to come, by what its drains found.
+
+A drain costs some milliseconds however little it finds, and rows are written into compressed columns only from some
+thousands on. So a shard that gets little, and one that nearly gets enough for columns, is drained less often; one whose
+drains are large already, or that was idle, is drained at once.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Linger"]
+
+#: The next drain begins so long after one that found little: half of it is what a reading waits on average while small
+#: requests keep coming.
+_LITTLE_SECONDS = 0.08
+_LITTLE_READINGS = 1000
+#: As long is waited at most for enough readings to be written into columns. What a reading waits for in all (this, the
+#: drains of the worker's other shards, its own) has to stay well below a quarter of a second.
+_MOST_SECONDS = 0.12
+
+
+class Linger:
+    """One shard's pace. Times in seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._due = 0.0
+
+    def left(self, now: float) -> float:
+        """How long the drain that was asked for now should wait."""
+        return max(0.0, self._due - now)
+
+    def drained(self, readings: int, began: float, ended: float, enough: int | None) -> None:
+        """A turn of drains found all there was, so many readings. ``enough``: from how many on a drain is written into
+        columns; None where none ever is."""
+        since, self._began = self._began, began
+        if readings < _LITTLE_READINGS:
+            self._due = ended + _LITTLE_SECONDS
+        elif enough is None or since is None:
+            self._due = 0.0
+        else:
+            # What comes while a drain is at work is for the next one: so counted from where this one began.
+            needed = enough * (began - since) / readings
+            self._due = began + needed if needed <= _MOST_SECONDS else 0.0
+
+    def left_some(self) -> None:
+        """A turn was over before everything was drained: the next begins at once."""
+        self._began, self._due = None, 0.0
