@@ -4,6 +4,7 @@ FROM unnest where COPY cannot be or failed."""
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,9 @@ class Loader:
         copy = can_copy(connection)
         with connection.cursor() as cursor:
             lands = copy and columnar == "auto" and not engine.refuses_repeats and unsound(cursor) is None
+        if lands and (way := probe(connection)) is not None:
+            logger.error("columnar_landing_does_not_work", extra={"found": way})
+            lands = False
         return cls(copy, engine.refuses_repeats, least if lands else None)
 
     def put(self, connection: psycopg.Connection[Any], batch: Batch) -> NDArray[np.bool_]:
@@ -89,13 +93,35 @@ def copy_rows(connection: psycopg.Connection[Any], batch: Batch) -> None:
         copy.write(binary_rows(batch))
 
 
-def copy_into_columns(connection: psycopg.Connection[Any], batch: Batch) -> None:
-    """COPY rows, sorted by (series, time), into compressed columns, and look whether they are there: the server writes rows
-    without a word where something is in the way."""
+def probe(connection: psycopg.Connection[Any]) -> str | None:
+    """Try in a transaction that is taken back whether COPY really writes columns here and now: why not, or None.
+
+    Where a lock is in the way it is taken to work, for every COPY that matters is looked at again.
+    """
+    count = 2_000
+    now = int(time.time() * 1e6)
+    batch = Batch(np.zeros(count, np.int32), now - np.arange(count)[::-1], np.zeros(count))
+    as_rows = 0
+    try:
+        with connection.transaction(force_rollback=True):
+            as_rows = _copied_as_rows(connection, batch)
+    except psycopg.errors.LockNotAvailable:
+        return None
+    return f"COPY wrote {as_rows} of {count} rows as rows" if as_rows else None
+
+
+def _copied_as_rows(connection: psycopg.Connection[Any], batch: Batch) -> int:
+    """COPY into compressed columns; answers how many became rows all the same."""
     before = connection.execute(_INTO_COLUMNS).fetchone()
     copy_rows(connection, batch)
     after = connection.execute(f"SELECT set_config('timescaledb.enable_direct_compress_copy', 'off', true), {_AS_ROWS}")
-    as_rows = after.fetchone()[1] - before[1]  # type: ignore[index]
+    return int(after.fetchone()[1] - before[1])  # type: ignore[index]
+
+
+def copy_into_columns(connection: psycopg.Connection[Any], batch: Batch) -> None:
+    """COPY rows, sorted by (series, time), into compressed columns, and look whether they are there: the server writes rows
+    without a word where something is in the way."""
+    as_rows = _copied_as_rows(connection, batch)
     measures.readings_landed.labels(layout="columns").inc(len(batch) - as_rows)
     if as_rows:
         measures.readings_landed.labels(layout="rows").inc(as_rows)
