@@ -57,6 +57,7 @@ class Config:
     timeseries_engine: str
     timeseries_columnar: str
     columnar_min_rows: int
+    compact_after_minutes: int
     partition_days: int
     partitions_ahead: int
     raw_retention_days: int

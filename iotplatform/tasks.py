@@ -26,7 +26,7 @@ from iotplatform.judging import threshold_judge
 from iotplatform.lifeline import Lifeline
 from iotplatform.linger import Linger
 from iotplatform.pipeline import ShardDrain
-from telemetry import upkeep
+from telemetry import compaction, upkeep
 from telemetry.database import connect
 from telemetry.exports.wake import EXPORT_TASK
 from telemetry.exports.worker import worker as export_worker
@@ -138,6 +138,12 @@ def keep_ranges() -> None:
     upkeep.keep_ranges(replace(config, raw_retention_days=0, compress_after_days=0) if backed_up else config)
 
 
+@shared_task(name="iotplatform.tasks.compact")
+def compact() -> None:
+    """Sort columnar chunks that are written no more, in a thread of its own; a backup reads what would be exchanged."""
+    compaction.worker.pump(config, may_go_on=lambda connection: not backup_running(connection))
+
+
 @shared_task(name="iotplatform.tasks.refresh_rollups")
 def refresh_rollups() -> None:
     """Minutes, hours and days where readings came."""
@@ -227,6 +233,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         ("beat_heart", _HEARTBEAT_SECONDS / 3),
         ("flush_last_seen", float(config.last_seen_flush_seconds)),
         ("back_up", 60.0),
+        ("compact", 30.0),
         ("keep_ranges", 60.0),
         ("note_history", float(history.SAMPLE_SECONDS)),
         ("prune", 600.0),

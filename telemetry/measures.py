@@ -19,6 +19,8 @@ __all__ = [
     "audit_left_out",
     "breaker_open",
     "columnar_fallbacks",
+    "compaction_seconds",
+    "compactions",
     "counted_by",
     "drain_errors",
     "drain_readings",
@@ -150,6 +152,17 @@ readings_landed = counted_by(
 )
 columnar_fallbacks = Counter(
     "iot_columnar_fallbacks", "Batches that should have been written into columns and that the server wrote as rows."
+)
+compactions = counted_by(
+    "iot_compactions",
+    "Columnar chunks sorted after they were written, by outcome: done; gave_way to a drain and held by a long query, which are "
+    "tried again; gone with the retention; failed.",
+    *("outcome", ("done", "gave_way", "held", "gone", "failed")),
+)
+compaction_seconds = Histogram(
+    "iot_compaction_seconds",
+    "Time of sorting one columnar chunk to its end.",
+    buckets=(0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0),
 )
 partitions_made = Counter("iot_partitions_made", "Partitions or chunks made, ahead of time or on demand.")
 

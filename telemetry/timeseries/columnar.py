@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 
-from telemetry.timeseries.engine import TABLE, Cursor
+from telemetry.timeseries import compaction
+from telemetry.timeseries.engine import TABLE, Cursor, Unsorted
 from telemetry.timeseries.timescale import Timescale
 
 __all__ = ["SOUND_FROM", "Columnar", "unsound"]
@@ -33,6 +34,13 @@ class Columnar(Timescale):
             f"ALTER TABLE {TABLE} SET (timescaledb.compress, timescaledb.compress_segmentby = '', "
             "timescaledb.compress_orderby = 'series_id, time', timescaledb.sparse_index = '')"
         )
+
+    def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
+        """Rollups as elsewhere. Readings are compressed as they land; who sorts them later gives way to drains."""
+        return [] if table == TABLE else super().compress_before(cursor, before, table)
+
+    def unsorted(self, cursor: Cursor, before: int) -> list[Unsorted]:
+        return compaction.unsorted(cursor, before)
 
 
 def unsound(cursor: Cursor) -> str | None:

@@ -36,6 +36,19 @@ class Range:
     compressed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unsorted:
+    """A chunk that is not, or not only, sorted columns: its table and event times [start, end) in µs since 1970."""
+
+    table: str
+    start: int
+    end: int
+    #: It has columns as drains landed them.
+    landed: bool
+    #: It has rows in the row store: small drains, or what came late into sorted columns.
+    rows: bool
+
+
 class Engine(Protocol):
     """What the store, the readers and beat ask of an engine."""
 
@@ -63,6 +76,10 @@ class Engine(Protocol):
     def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
         """Compress ranges of a table that end at or before that event time (µs), where the engine can; answers their
         names."""
+
+    def unsorted(self, cursor: Cursor, before: int) -> list[Unsorted]:
+        """Ranges of readings that end at or before that event time (µs) and are to be sorted, oldest first: those of an
+        engine that lands drains in columns (`telemetry.timeseries.compaction`)."""
 
 
 def engine_in_use(cursor: Cursor) -> Engine:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp, rollup_columns
+from telemetry.timeseries.engine import TABLE, Cursor, Range, Unsorted, as_microseconds, as_timestamp, rollup_columns
 
 #: Key of the advisory lock under which ranges are made.
 _MAKING_RANGES = 7_261_001
@@ -71,6 +71,10 @@ class Partitions:
 
     def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
         """Plain PostgreSQL has no columnar compression; `manage.py doctor` says so."""
+        return []
+
+    def unsorted(self, cursor: Cursor, before: int) -> list[Unsorted]:
+        """Rows have an index."""
         return []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from telemetry.timeseries.engine import TABLE, Cursor, Range, as_microseconds, as_timestamp, rollup_columns
+from telemetry.timeseries.engine import TABLE, Cursor, Range, Unsorted, as_microseconds, as_timestamp, rollup_columns
 
 
 class Timescale:
@@ -93,3 +93,7 @@ class Timescale:
         for name in old:
             cursor.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", [name])
         return old
+
+    def unsorted(self, cursor: Cursor, before: int) -> list[Unsorted]:
+        """What `compress_before` compresses is sorted."""
+        return []

@@ -1,0 +1,137 @@
+"""Columnar chunks that are written no more are sorted as a whole: smaller by a third, and a series is found in one place.
+
+TimescaleDB locks a chunk against writers while it sorts it, and for a moment at the end against readers too. So whoever
+sorts gives way: a drain that waits for the chunk has the work cancelled, and it is done again later, from the start.
+Nothing is lost then, for the sorted copy takes the place of the other in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import psycopg
+
+from telemetry.timeseries.engine import TABLE, Cursor, Unsorted, as_microseconds
+
+__all__ = ["Outcome", "compact", "unsorted"]
+
+logger = logging.getLogger(__name__)
+Connection = psycopg.Connection[Any]
+
+#: Bits of a chunk's status in TimescaleDB's catalog: it has columns, these are not sorted, it has rows beside them.
+_COLUMNS, _LANDED, _ROWS = 1, 2, 8
+#: Rows beside columns that are not sorted either: one call merges the rows, the next sorts.
+_CALLS = 3
+#: A lock that is not had within this time is not waited for: readers queue up behind who waits to lock them out. Less
+#: than the server's deadlock_timeout (1 s), so that a drain never is the one to be ended.
+_LOCK_MILLISECONDS = 500
+_LOOK_SECONDS = 0.05
+#: Whoever looks at a chunk for longer than this keeps its sorted copy from taking its place.
+_LONG_SECONDS = 2.0
+
+# A chunk that was made before its first columns came is said to have rows from then on, also where it has none.
+_CHUNKS = f"""
+SELECT name, range_start, range_end, status & {_LANDED} <> 0, pg_relation_size(to_regclass(name)) > 0
+FROM (
+    SELECT format('%%I.%%I', c.schema_name, c.table_name) AS name, v.range_start, v.range_end, c.status
+    FROM timescaledb_information.chunks v
+    JOIN _timescaledb_catalog.chunk c ON c.schema_name = v.chunk_schema AND c.table_name = v.chunk_name
+    WHERE v.hypertable_name = '{TABLE}' AND v.hypertable_schema = current_schema()
+) chunks
+WHERE status & {_LANDED | _ROWS} <> 0 OR status & {_COLUMNS} = 0 AND pg_relation_size(to_regclass(name)) > 0
+ORDER BY range_start
+"""
+_STATUS = "SELECT status FROM _timescaledb_catalog.chunk WHERE format('%%I.%%I', schema_name, table_name) = %s"
+_LOOKED_AT = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.relation = to_regclass(%s) AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - make_interval(secs => %s)
+"""
+# While the one who sorts waits for a lock himself, his lock_timeout decides.
+_KEPT_WAITING = """
+SELECT count(*) FROM pg_locks w
+WHERE NOT w.granted AND w.waitstart < clock_timestamp() - make_interval(secs => %s) AND %s = ANY(pg_blocking_pids(w.pid))
+  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = %s AND a.wait_event_type = 'Lock')
+"""
+
+#: ``done``; ``gave_way`` to a writer; ``held`` by a reader that takes long; ``gone`` with the retention.
+Outcome = Literal["done", "gave_way", "held", "gone"]
+
+
+def unsorted(cursor: Cursor, before: int | None = None) -> list[Unsorted]:
+    """Chunks of the readings to be sorted, oldest first; with ``before`` those that end at or before that time (µs).
+
+    Only for a columnar table: any engine is asked by `Engine.unsorted`.
+    """
+    cursor.execute(_CHUNKS, [])
+    found = [
+        Unsorted(table, as_microseconds(start), as_microseconds(end), landed, bool(rows))
+        for table, start, end, landed, rows in cursor.fetchall()
+    ]
+    return found if before is None else [chunk for chunk in found if chunk.end <= before]
+
+
+def compact(connect: Callable[[], Connection], chunk: Unsorted, patience: float) -> Outcome:
+    """Sort a chunk, unless a writer would wait for it longer than ``patience`` seconds.
+
+    ``connect`` makes connections in autocommit mode on which a statement may take long. Raises psycopg.Error where it
+    was neither writers nor readers.
+    """
+    with connect() as connection:
+        if _looked_at(connection, chunk):
+            return "held"
+        connection.execute(f"SET lock_timeout = '{_LOCK_MILLISECONDS}ms'")
+        try:
+            with _giving_way(connect, connection, patience):
+                for _ in range(_CALLS):
+                    connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", [chunk.table])
+                    if _is_sorted(connection, chunk):
+                        break
+        except psycopg.errors.QueryCanceled:
+            return "gave_way"
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return "held"
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
+            return "gone"
+    return "done"
+
+
+def _looked_at(connection: Connection, chunk: Unsorted) -> bool:
+    row = connection.execute(_LOOKED_AT, [chunk.table, _LONG_SECONDS]).fetchone()
+    return bool(row and row[0])
+
+
+def _is_sorted(connection: Connection, chunk: Unsorted) -> bool:
+    row = connection.execute(_STATUS, [chunk.table]).fetchone()
+    return row is None or not row[0] & (_LANDED | _ROWS)
+
+
+@contextmanager
+def _giving_way(connect: Callable[[], Connection], working: Connection, patience: float) -> Iterator[None]:
+    """Whatever ``working`` does in here is cancelled once somebody has waited for its locks so long (seconds)."""
+    over = threading.Event()
+    pid = working.info.backend_pid
+
+    def watch() -> None:
+        try:
+            with connect() as connection:
+                while not over.wait(_LOOK_SECONDS):
+                    waiting = connection.execute(_KEPT_WAITING, [patience, pid, pid]).fetchone()
+                    if waiting and waiting[0] and not over.is_set():
+                        connection.execute("SELECT pg_cancel_backend(%s)", [pid])
+        except psycopg.Error:
+            # Who cannot see whom he keeps waiting must not go on.
+            logger.exception("compaction_unwatched")
+            working.cancel_safe(timeout=_LOOK_SECONDS * 20)
+
+    watcher = threading.Thread(target=watch, name="compaction-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
