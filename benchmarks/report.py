@@ -16,7 +16,8 @@ from rich.table import Table
 class Result:
     """One figure beside its goal, with the absolute figure that it comes from.
 
-    `value` is the figure that is worst against its goal; the others are in `detail`. It is None where the run failed.
+    `value` is the figure that is worst against its goal; the others are in `detail`. It is None where the run failed or was
+    left out.
     """
 
     id: str
@@ -28,9 +29,13 @@ class Result:
     detail: dict[str, Any] = field(default_factory=dict)
     lower_is_better: bool = False
 
+    @property
+    def failed(self) -> bool:
+        return self.value is None and "skipped" not in self.detail
+
     def verdict(self) -> str:
         if self.value is None:
-            return "FAILED"
+            return "FAILED" if self.failed else "skipped"
         if self.goal is None:
             return ""
         met = self.value <= self.goal if self.lower_is_better else self.value >= self.goal
@@ -39,6 +44,11 @@ class Result:
 
 def failed(measurement: str, what: str, error: BaseException) -> Result:
     return Result(measurement, what, None, None, None, "", {"failed": f"{type(error).__name__}: {error}"})
+
+
+def skipped(measurement: str, what: str, why: str) -> Result:
+    """Something that this machine cannot measure: no failure, but said."""
+    return Result(measurement, what, None, None, None, "", {"skipped": why})
 
 
 def table(results: list[Result], machine: dict[str, Any], engine: str, console: Console) -> None:
@@ -54,8 +64,9 @@ def table(results: list[Result], machine: dict[str, Any], engine: str, console: 
         )
     console.print(shown)
     for result in results:
-        if "failed" in result.detail:
-            console.print(f"{result.id} failed: {result.detail['failed']}", markup=False)
+        for word in ("failed", "skipped"):
+            if word in result.detail:
+                console.print(f"{result.id} {word}: {result.detail[word]}", markup=False)
     facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
     console.print(f"{engine}; {facts}", markup=False)
 

@@ -9,6 +9,7 @@ from typing import Self
 
 _TIMEOUT_SECONDS = 60
 _NO_ANSWER = 0
+_NO_CONTENT = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,12 @@ def _read(stream: socket.socket) -> tuple[Answer, bool]:
         received += _more(stream)
     head = received[:end].lower().split(b"\r\n")
     headers = {name: value.strip() for name, value in (line.split(b":", 1) for line in head[1:])}
-    length = int(headers[b"content-length"])
+    status = int(head[0].split()[1])
+    length = 0 if status == _NO_CONTENT else int(headers[b"content-length"])
     body = received[end + 4 :]
     while len(body) < length:
         body += _more(stream)
-    answer = Answer(int(head[0].split()[1]), float(headers.get(b"retry-after", b"0")), body)
+    answer = Answer(status, float(headers.get(b"retry-after", b"0")), body)
     return answer, headers.get(b"connection") != b"close"
 
 

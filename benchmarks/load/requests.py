@@ -12,6 +12,9 @@ from benchmarks.fleet import Fleet
 
 READINGS_PATH = "/api/v1/readings"
 
+#: How the platform answers a request whose readings it has taken.
+ACCEPTED = 202
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -26,6 +29,8 @@ class Load:
     readings: int
     fleet: Fleet
     start_ms: int
+    #: The status of the answer that says that a request was taken.
+    taken: int = ACCEPTED
 
     @property
     def readings_per_post(self) -> int:
@@ -41,6 +46,7 @@ def build(
     share: bodies.Share,
     token: str | Callable[[int, int], str],
     path: str = READINGS_PATH,
+    taken: int = ACCEPTED,
 ) -> Load:
     """Write the requests of all connections; `share` stands for each of them, its `connection` is not looked at.
 
@@ -57,7 +63,7 @@ def build(
                 lengths.append(file.write(_head(path, key, len(body)) + body))
         (directory / f"{connection}.lengths").write_text("\n".join(map(str, lengths)))
     posts = share.posts * share.connections
-    return Load(directory, share.connections, posts, posts * share.readings, share.fleet, share.start_ms)
+    return Load(directory, share.connections, posts, posts * share.readings, share.fleet, share.start_ms, taken)
 
 
 def _head(path: str, token: str, length: int) -> bytes:

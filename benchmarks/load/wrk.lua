@@ -1,5 +1,5 @@
 -- Drives wrk through prebuilt requests: every one is sent once, then the thread stops.
--- Arguments: directory of the request files, connections of each thread. A thread owns that many files and takes from
+-- Arguments: directory of the request files, connections of each thread, the status of a good answer. A thread owns that many files and takes from
 -- them in turn. When it has all answers it prints one line "slice {json}"; times are those of CLOCK_MONOTONIC.
 
 local ffi = require("ffi")
@@ -22,10 +22,11 @@ end
 
 local files, lengths = {}, {}
 local total, sent, answered, accepted = 0, 0, 0, 0
-local statuses, began, rehearsal = {}, 0, false
+local statuses, began, rehearsal, taken = {}, 0, false, 0
 
 function init(args)
   local directory, count = args[1], tonumber(args[2])
+  taken = tonumber(args[3])
   for each = 1, count do
     local name = string.format("%s/%d", directory, number * count + each - 1)
     files[each] = assert(io.open(name .. ".http", "rb"))
@@ -73,7 +74,7 @@ local function report()
 end
 
 function response(status, headers, body)
-  if status ~= 202 then
+  if status ~= taken then
     -- A server may refuse before it has read the request, and wrk would then wait for another answer for ever.
     io.write(string.format("refused %d %s\n", status, string.gsub(string.sub(body, 1, 500), "%c", " ")))
     io.flush()

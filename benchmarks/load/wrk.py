@@ -29,12 +29,12 @@ def send(load: Load, port: int) -> Sent:
     """Send every request of the load once, as fast as they are answered; answers when the last one is.
 
     Up to 10 connections get a thread each, so that each keeps to its own order. Raises LostReading where a request is
-    answered by anything but 202, RuntimeError where one gets no answer at all.
+    answered by another status than `load.taken`, RuntimeError where one gets no answer at all.
     """
     threads = load.connections if load.connections <= _MOST_THREADS else _FEW_THREADS
     line = ["wrk", "--threads", str(threads), "--connections", str(load.connections), "--latency"]
     line += ["--duration", f"{_DEADLINE_SECONDS}s", "--timeout", "60s", "--script", str(_SCRIPT)]
-    line += [f"http://127.0.0.1:{port}", "--", str(load.directory), str(load.connections // threads)]
+    line += [f"http://127.0.0.1:{port}", "--", str(load.directory), str(load.connections // threads), str(load.taken)]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     # wrk sleeps through its --duration even when its threads are done; this one ends it, and a stuck one as well.
     alarm = threading.Timer(_DEADLINE_SECONDS, process.kill)

@@ -14,7 +14,7 @@ from benchmarks.report import Result
 
 ID = "P7"
 WHAT = "drain alone ÷ R0"
-GOAL = 0.85
+GOAL_PLAIN, GOAL_TIMESCALE = 0.85, 1.5
 
 READINGS = 2_000_000
 
@@ -26,9 +26,9 @@ def measure(bench: Bench) -> Result:
         "rounds": [round(rate) for rate in rates],
         "readings_a_round": READINGS,
     }
-    return Result(
-        ID, WHAT, round(ratio(rates, yardsticks), 3), GOAL, round(statistics.median(rates)), "readings/s", detail
-    )
+    goal = bench.goal(GOAL_PLAIN, GOAL_TIMESCALE)
+    value = round(ratio(rates, yardsticks), 3)
+    return Result(ID, WHAT, value, goal, round(statistics.median(rates)), "readings/s", detail)
 
 
 def _drain(bench: Bench) -> float:

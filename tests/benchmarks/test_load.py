@@ -6,15 +6,17 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from benchmarks import bodies
+from benchmarks import bodies, lines
 from benchmarks.fleet import Fleet
 from benchmarks.load import sender, wrk
 from benchmarks.load.requests import Load, build
+from benchmarks.load.result import LostReading
 
 SMALL = Fleet("unit", devices=20)
 
@@ -50,9 +52,24 @@ class Recorder(BaseHTTPRequestHandler):
         pass
 
 
+class Silent(Recorder):
+    """Answers like a database that takes the line protocol: 204, with nothing more to read."""
+
+    def do_POST(self) -> None:
+        self.seen.update([self.rfile.read(int(self.headers["Content-Length"])).decode()])
+        self.send_response(204)
+        self.end_headers()
+
+
 @pytest.fixture
 def recorder() -> Iterator[tuple[type[Recorder], int]]:
-    handler = type("Fresh", (Recorder,), {"seen": Counter(), "keys": set(), "refusals": []})
+    with serving(Recorder) as served:
+        yield served
+
+
+@contextmanager
+def serving(kind: type[Recorder]) -> Iterator[tuple[type[Recorder], int]]:
+    handler = type("Fresh", (kind,), {"seen": Counter(), "keys": set(), "refusals": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -80,6 +97,23 @@ def test_every_request_is_sent_once(
     assert (sent.accepted, sent.statuses) == (load.readings, {202: load.posts})
     assert handler.keys == {"Bearer secret"}
     assert 0 < sent.seconds < 60
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_what_is_no_answer_of_ours_may_be_what_was_wanted(tmp_path: Path, generator: str) -> None:
+    share = bodies.Share(SMALL, 0, 2, 10, 3, 1_700_000_000_000)
+    load = build(tmp_path, lines.one_field, share, "nobody", lines.WRITE_PATH, taken=204)
+    with serving(Silent) as (handler, port):
+        sent = wrk.send(load, port) if generator == "wrk" else sender.send(load, port).sent
+    assert sent.statuses == {204: load.posts}
+    assert sum(len(body.splitlines()) for body in handler.seen) == load.readings
+
+
+@pytest.mark.skipif(not wrk.is_installed(), reason="wrk is not installed")
+def test_wrk_takes_no_other_answer_for_a_good_one(recorder: tuple[type[Recorder], int], tmp_path: Path) -> None:
+    share = bodies.Share(SMALL, 0, 1, 10, 1, 1_700_000_000_000)
+    with pytest.raises(LostReading, match="202"):
+        wrk.send(build(tmp_path, bodies.one_metric, share, "secret", taken=204), recorder[1])
 
 
 def test_a_refused_request_is_sent_again(recorder: tuple[type[Recorder], int], tmp_path: Path) -> None:

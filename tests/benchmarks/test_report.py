@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import Result, failed, write
+from benchmarks.report import Result, failed, skipped, write
 
 
 def test_the_file_has_the_form_of_the_contract(tmp_path: Path) -> None:
@@ -48,3 +48,9 @@ def test_a_run_that_loses_a_reading_has_no_figure() -> None:
     result = failed("P1", "whole way", RuntimeError("1 reading lost"))
     assert (result.value, result.verdict()) == (None, "FAILED")
     assert "1 reading lost" in result.detail["failed"]
+
+
+def test_what_a_machine_cannot_measure_is_no_failure() -> None:
+    result = skipped("V", "beside others", "InfluxDB is not installed")
+    assert (result.value, result.verdict(), result.failed) == (None, "skipped", False)
+    assert failed("V", "beside others", RuntimeError()).failed
