@@ -28,9 +28,13 @@ class Columnar(Timescale):
 
     def _index(self, cursor: Cursor) -> None:
         cursor.execute(f"CREATE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
+        cursor.execute(self.compression())
+
+    @staticmethod
+    def compression() -> str:
         # Left to itself, the server adds a bloom filter of 1 kB to every batch of 1,000 rows, because of the index: looking
         # for batches then reads ten times as much (smallest and largest series and time, which it keeps anyway, find them).
-        cursor.execute(
+        return (
             f"ALTER TABLE {TABLE} SET (timescaledb.compress, timescaledb.compress_segmentby = '', "
             "timescaledb.compress_orderby = 'series_id, time', timescaledb.sparse_index = '')"
         )

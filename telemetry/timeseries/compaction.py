@@ -24,7 +24,7 @@ Connection = psycopg.Connection[Any]
 
 #: Bits of a chunk's status in TimescaleDB's catalog: it has columns, these are not sorted, it has rows beside them.
 _COLUMNS, _LANDED, _ROWS = 1, 2, 8
-#: Rows beside columns that are not sorted either: one call merges the rows, the next sorts.
+#: Rows beside columns that are not sorted either: one call merges the rows, the next sorts, unless rows came meanwhile.
 _CALLS = 3
 #: A lock that is not had within this time is not waited for: readers queue up behind who waits to lock them out. Less
 #: than the server's deadlock_timeout (1 s), so that a drain never is the one to be ended.
@@ -86,18 +86,19 @@ def compact(connect: Callable[[], Connection], chunk: Unsorted, patience: float)
             return "held"
         connection.execute(f"SET lock_timeout = '{_LOCK_MILLISECONDS}ms'")
         try:
-            with _giving_way(connect, connection, patience):
+            # In one transaction: what is locked for the merging stays so for the sorting, and no row comes in between.
+            with _giving_way(connect, connection, patience), connection.transaction():
                 for _ in range(_CALLS):
                     connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", [chunk.table])
                     if _is_sorted(connection, chunk):
-                        break
+                        return "done"
         except psycopg.errors.QueryCanceled:
             return "gave_way"
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             return "held"
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
             return "gone"
-    return "done"
+    return "gave_way"
 
 
 def _looked_at(connection: Connection, chunk: Unsorted) -> bool:
@@ -113,24 +114,31 @@ def _is_sorted(connection: Connection, chunk: Unsorted) -> bool:
 @contextmanager
 def _giving_way(connect: Callable[[], Connection], working: Connection, patience: float) -> Iterator[None]:
     """Whatever ``working`` does in here is cancelled once somebody has waited for its locks so long (seconds)."""
-    over = threading.Event()
+    watching, over = threading.Event(), threading.Event()
     pid = working.info.backend_pid
 
     def watch() -> None:
         try:
             with connect() as connection:
-                while not over.wait(_LOOK_SECONDS):
+                while not over.wait(_LOOK_SECONDS if watching.is_set() else 0):
                     waiting = connection.execute(_KEPT_WAITING, [patience, pid, pid]).fetchone()
+                    watching.set()
                     if waiting and waiting[0] and not over.is_set():
                         connection.execute("SELECT pg_cancel_backend(%s)", [pid])
         except psycopg.Error:
             # Who cannot see whom he keeps waiting must not go on.
             logger.exception("compaction_unwatched")
+            over.set()
             working.cancel_safe(timeout=_LOOK_SECONDS * 20)
+        finally:
+            watching.set()
 
     watcher = threading.Thread(target=watch, name="compaction-watch", daemon=True)
     watcher.start()
     try:
+        watching.wait()
+        if over.is_set():
+            raise psycopg.OperationalError("nobody could look who waits for the compaction")
         yield
     finally:
         over.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from telemetry.timeseries.compaction import unsorted
 from telemetry.timeseries.engine import TABLE, Cursor, Range, Unsorted, as_microseconds, as_timestamp, rollup_columns
 
 
@@ -45,7 +46,12 @@ class Timescale:
     def _index(self, cursor: Cursor) -> None:
         """The index of the readings table, and how its chunks are compressed."""
         cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
-        cursor.execute(
+        cursor.execute(self.compression())
+
+    @staticmethod
+    def compression() -> str:
+        """The statement that says how chunks of readings are compressed from now on."""
+        return (
             f"ALTER TABLE {TABLE} SET (timescaledb.compress, timescaledb.compress_segmentby = 'series_id', "
             "timescaledb.compress_orderby = 'time')"
         )
@@ -95,5 +101,5 @@ class Timescale:
         return old
 
     def unsorted(self, cursor: Cursor, before: int) -> list[Unsorted]:
-        """What `compress_before` compresses is sorted."""
-        return []
+        """What `compress_before` compresses is sorted: only what was landed while the table was columnar is not."""
+        return [chunk for chunk in unsorted(cursor, before) if chunk.landed]
