@@ -143,10 +143,11 @@ def new_drain(
     kind: type[psycopg.Connection[Any]] = psycopg.Connection,
     clock: Callable[[], float] = time.monotonic,
     shard: int = SHARD,
+    connect: Callable[[], psycopg.Connection[Any]] | None = None,
     **changes: Any,
 ) -> ShardDrain:
     """A drain as a process that has just started has it; ``changes`` are of the configuration."""
-    connect = lambda: drains_connection(kind)  # noqa: E731
+    connect = connect or (lambda: drains_connection(kind))
     drain = ShardDrain(shard, new_log(), judge or NoThresholds(), replace(config, **changes), connect, clock)
     _made.append(drain)
     return drain
