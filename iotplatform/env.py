@@ -58,6 +58,7 @@ class Config:
     timeseries_columnar: str
     columnar_min_rows: int
     compact_after_minutes: int
+    columnar_chunk_rows: int
     partition_days: int
     partitions_ahead: int
     raw_retention_days: int

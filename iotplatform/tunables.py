@@ -37,6 +37,7 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "timeseries_columnar": Choice(("auto", "off")),
     "columnar_min_rows": Number(1, 1_000_000, "5000"),
     "compact_after_minutes": Number(0, 100_000, "60"),
+    "columnar_chunk_rows": Number(10_000, 1e9, "20000000"),
     "partition_days": Number(1, 366, "7"),
     "partitions_ahead": Number(1, 60, "4"),
     "raw_retention_days": Number(0, 36_500, "365"),

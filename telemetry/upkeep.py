@@ -14,7 +14,7 @@ from telemetry.database import connect
 from telemetry.rollups.levels import LEVELS
 from telemetry.rollups.marks import oldest_marked
 from telemetry.timeseries.coverage import Coverage
-from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, TABLE, engine_in_use
+from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, TABLE, Engine, engine_in_use
 
 logger = logging.getLogger(__name__)
 _PURGE_ROWS = 20_000
@@ -30,11 +30,10 @@ def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | in
     Answers what was done: made (number), dropped and compressed (names).
     """
     now = int(time.time() * 1e6) if now is None else now
-    width = config.partition_days * MICROSECONDS_PER_DAY
     with connect(autocommit=True) as connection, connection.cursor() as cursor:
         engine = engine_in_use(cursor)
-        ahead = now + width * np.arange(config.partitions_ahead + 1, dtype=np.int64)
-        made = Coverage(engine, config.partition_days).ensure(cursor, ahead)
+        fitted = engine.fit(cursor, now, config.columnar_chunk_rows, config.partition_days, config.raw_retention_days)
+        made = _make_ahead(cursor, engine, config, now)
         dropped: list[str] = []
         compressed: list[str] = []
         if config.raw_retention_days:
@@ -49,9 +48,18 @@ def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | in
                 compressed += engine.compress_before(cursor, before, table)
     if made:
         measures.partitions_made.inc(made)
-    if made or dropped or compressed:
+    if made or dropped or compressed or fitted:
         logger.info("ranges_kept", extra={"made": made, "dropped": dropped, "compressed": compressed})
     return {"made": made, "dropped": dropped, "compressed": compressed}
+
+
+def _make_ahead(cursor: Any, engine: Engine, config: Any, now: int) -> int:
+    """The range of now, and those that follow it; answers how many were made."""
+    coverage = Coverage(engine, config.partition_days)
+    made = coverage.ensure(cursor, np.array([now], np.int64))
+    end = next(part.end for part in engine.ranges(cursor) if part.start <= now < part.end)
+    width = engine.width(cursor, config.partition_days)
+    return made + coverage.ensure(cursor, end + width * np.arange(config.partitions_ahead, dtype=np.int64))
 
 
 def prune(config: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from telemetry.timeseries import compaction
+from telemetry.timeseries import compaction, widths
 from telemetry.timeseries.engine import TABLE, Cursor, Unsorted
 from telemetry.timeseries.timescale import Timescale
 
@@ -19,6 +19,9 @@ __all__ = ["SOUND_FROM", "Columnar", "unsound"]
 
 #: Before it, COPY into the columnstore skipped NOT NULL and CHECK (TimescaleDB's changelog of 2.28.1).
 SOUND_FROM = (2, 28, 1)
+
+#: How wide the first chunks are, while nobody knows how much comes.
+_FIRST_DAYS = 1
 
 
 class Columnar(Timescale):
@@ -38,6 +41,15 @@ class Columnar(Timescale):
             f"ALTER TABLE {TABLE} SET (timescaledb.compress, timescaledb.compress_segmentby = '', "
             "timescaledb.compress_orderby = 'series_id, time', timescaledb.sparse_index = '')"
         )
+
+    def create(self, cursor: Cursor, days: int) -> None:
+        super().create(cursor, min(days, _FIRST_DAYS))
+
+    def width(self, cursor: Cursor, days: int) -> int:
+        return widths.width(cursor)
+
+    def fit(self, cursor: Cursor, now: int, readings: int, days: int, keep_days: int) -> bool:
+        return widths.fit(cursor, now, readings, days, keep_days)
 
     def compress_before(self, cursor: Cursor, before: int, table: str = TABLE) -> list[str]:
         """Rollups as elsewhere. Readings are compressed as they land; who sorts them later gives way to drains."""

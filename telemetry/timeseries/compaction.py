@@ -37,15 +37,15 @@ _LONG_SECONDS = 2.0
 _CHUNKS = f"""
 SELECT name, range_start, range_end, status & {_LANDED} <> 0, pg_relation_size(to_regclass(name)) > 0
 FROM (
-    SELECT format('%%I.%%I', c.schema_name, c.table_name) AS name, v.range_start, v.range_end, c.status
-    FROM timescaledb_information.chunks v
-    JOIN _timescaledb_catalog.chunk c ON c.schema_name = v.chunk_schema AND c.table_name = v.chunk_name
-    WHERE v.hypertable_name = '{TABLE}' AND v.hypertable_schema = current_schema()
+    SELECT name, range_start, range_end, _timescaledb_functions.chunk_status(to_regclass(name)) AS status
+    FROM timescaledb_information.chunks
+    CROSS JOIN LATERAL format('%%I.%%I', chunk_schema, chunk_name) AS name
+    WHERE hypertable_name = '{TABLE}' AND hypertable_schema = current_schema()
 ) chunks
 WHERE status & {_LANDED | _ROWS} <> 0 OR status & {_COLUMNS} = 0 AND pg_relation_size(to_regclass(name)) > 0
 ORDER BY range_start
 """
-_STATUS = "SELECT status FROM _timescaledb_catalog.chunk WHERE format('%%I.%%I', schema_name, table_name) = %s"
+_STATUS = "SELECT _timescaledb_functions.chunk_status(to_regclass(%s))"
 _LOOKED_AT = """
 SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.relation = to_regclass(%s) AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -108,7 +108,7 @@ def _looked_at(connection: Connection, chunk: Unsorted) -> bool:
 
 def _is_sorted(connection: Connection, chunk: Unsorted) -> bool:
     row = connection.execute(_STATUS, [chunk.table]).fetchone()
-    return row is None or not row[0] & (_LANDED | _ROWS)
+    return row is not None and row[0] is not None and not row[0] & (_LANDED | _ROWS)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from telemetry.timeseries.engine import Cursor, Engine, aligned
+from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, Cursor, Engine, aligned
 
 
 class Coverage:
@@ -29,9 +29,11 @@ class Coverage:
         if not missing.size:
             return 0
         self._known = [(part.start, part.end) for part in self._engine.ranges(cursor)]
-        made = 0
+        made, width, wide = 0, self._engine.width(cursor, self._days), self._days * MICROSECONDS_PER_DAY
+        # History that is brought in gets ranges as wide as is set, however narrow those of what comes now are.
+        history = max([int(missing.max()), *(end for _, end in self._known)]) - wide
         while (missing := self._missing(missing)).size:
-            start, end = self._gap_around(int(missing[0]))
+            start, end = self._gap_around(int(missing[0]), width if missing[0] >= history else wide)
             self._engine.add_range(cursor, start, end)
             self._known.append((start, end))
             made += 1
@@ -45,9 +47,9 @@ class Coverage:
             uncovered = uncovered[(uncovered < start) | (uncovered >= end)]
         return uncovered
 
-    def _gap_around(self, time: int) -> tuple[int, int]:
-        """An aligned range around that time, cut where ranges of another width are its neighbours."""
-        start, end = aligned(time, self._days)
+    def _gap_around(self, time: int, width: int) -> tuple[int, int]:
+        """An aligned range of that width (µs) around that time, cut where ranges of another width are its neighbours."""
+        start, end = aligned(time, width)
         for low, high in self._known:
             if high <= time:
                 start = max(start, high)

@@ -64,6 +64,13 @@ class Engine(Protocol):
         """Make the empty table of one level of rollups, with its unique index (series_id, time); its buckets are of
         ``width`` µs. What its columns mean is said in `telemetry.rollups.levels`."""
 
+    def width(self, cursor: Cursor, days: int) -> int:
+        """How wide coming ranges of readings are to be, in µs, where the setting says so many days."""
+
+    def fit(self, cursor: Cursor, now: int, readings: int, days: int, keep_days: int) -> bool:
+        """Let coming ranges hold about so many readings, where the engine chooses their width (`telemetry.timeseries.widths`);
+        answers whether it changed. ``now`` in µs since 1970, ``cursor`` in autocommit mode."""
+
     def ranges(self, cursor: Cursor, table: str = TABLE) -> list[Range]:
         """All partitions or chunks, oldest first; of readings, or of a rollup's table where those are kept in ranges."""
 
@@ -136,9 +143,8 @@ def rollup_columns(percentiles: bool) -> str:
     return ", ".join(f"{field} NOT NULL" for field in fields)
 
 
-def aligned(time: int, days: int) -> tuple[int, int]:
-    """The range of that many days, counted from 1970, that a time (µs) falls into."""
-    width = days * MICROSECONDS_PER_DAY
+def aligned(time: int, width: int) -> tuple[int, int]:
+    """The range of that width (µs), counted from 1970, that a time (µs) falls into."""
     start = time // width * width
     return start, start + width
 

@@ -6,7 +6,16 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from telemetry.timeseries.engine import TABLE, Cursor, Range, Unsorted, as_microseconds, as_timestamp, rollup_columns
+from telemetry.timeseries.engine import (
+    MICROSECONDS_PER_DAY,
+    TABLE,
+    Cursor,
+    Range,
+    Unsorted,
+    as_microseconds,
+    as_timestamp,
+    rollup_columns,
+)
 
 #: Key of the advisory lock under which ranges are made.
 _MAKING_RANGES = 7_261_001
@@ -31,6 +40,13 @@ class Partitions:
     def create_rollup(self, cursor: Cursor, table: str, width: int, percentiles: bool) -> None:
         # One table a level: rollups are small beside the readings, and outlive them.
         cursor.execute(f"CREATE TABLE {table} ({rollup_columns(percentiles)}, PRIMARY KEY (series_id, time))")
+
+    def width(self, cursor: Cursor, days: int) -> int:
+        return days * MICROSECONDS_PER_DAY
+
+    def fit(self, cursor: Cursor, now: int, readings: int, days: int, keep_days: int) -> bool:
+        """As wide as is set."""
+        return False
 
     def ranges(self, cursor: Cursor, table: str = TABLE) -> list[Range]:
         cursor.execute(

@@ -9,7 +9,16 @@ from __future__ import annotations
 import json
 
 from telemetry.timeseries.compaction import unsorted
-from telemetry.timeseries.engine import TABLE, Cursor, Range, Unsorted, as_microseconds, as_timestamp, rollup_columns
+from telemetry.timeseries.engine import (
+    MICROSECONDS_PER_DAY,
+    TABLE,
+    Cursor,
+    Range,
+    Unsorted,
+    as_microseconds,
+    as_timestamp,
+    rollup_columns,
+)
 
 
 class Timescale:
@@ -68,6 +77,13 @@ class Timescale:
             f"ALTER TABLE {table} SET (timescaledb.compress, timescaledb.compress_segmentby = 'series_id', "
             "timescaledb.compress_orderby = 'time')"
         )
+
+    def width(self, cursor: Cursor, days: int) -> int:
+        return days * MICROSECONDS_PER_DAY
+
+    def fit(self, cursor: Cursor, now: int, readings: int, days: int, keep_days: int) -> bool:
+        """As wide as is set."""
+        return False
 
     def ranges(self, cursor: Cursor, table: str = TABLE) -> list[Range]:
         cursor.execute(

@@ -39,7 +39,7 @@ def test_ranges_are_made_once(store: Store) -> None:
 
 
 def test_making_a_range_that_another_process_made_meanwhile_is_no_error(store: Store) -> None:
-    start, end = aligned(NOON, store.days)
+    start, end = aligned(NOON, store.days * DAY)
     with store.connection.cursor() as cursor:
         store.engine.add_range(cursor, start, end)
         store.engine.add_range(cursor, start, end)

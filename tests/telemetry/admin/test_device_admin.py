@@ -13,7 +13,7 @@ from django.utils import timezone
 from telemetry.admin.ages import age
 from telemetry.groups import make_group
 from telemetry.models import Device, DeviceKey, DeviceLastSeen, DeviceType, MetricDefinition, PurgedSeries, Series
-from telemetry.timeseries.engine import aligned, as_microseconds, engine_in_use
+from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, aligned, as_microseconds, engine_in_use
 from tests.telemetry.admin.conftest import Admin, operator
 
 
@@ -27,7 +27,7 @@ def store(series: Series, value: float, seconds_ago: float) -> None:
     time = timezone.now() - timedelta(seconds=seconds_ago)
     with connection.cursor() as cursor:
         engine = engine_in_use(cursor)
-        start, end = aligned(as_microseconds(time), 7)
+        start, end = aligned(as_microseconds(time), 7 * MICROSECONDS_PER_DAY)
         if not any(known.start <= as_microseconds(time) < known.end for known in engine.ranges(cursor)):
             engine.add_range(cursor, start, end)
         cursor.execute("INSERT INTO telemetry_reading VALUES (%s, %s, %s)", [time, series.pk, value])
