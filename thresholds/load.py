@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import psycopg
 
-from telemetry.store.loaders import AS_TIME
-from telemetry.timeseries.engine import TABLE
+from telemetry.store.stored import values_at
 from thresholds.compiled import Place
 from thresholds.models import Severity
 from thresholds.rule import RANGES, LevelRule, Rule
@@ -38,12 +38,6 @@ SELECT s.id, s.device_id, s.metric, d.type_id, d.group_id, m.expected_interval, 
 FROM telemetry_series s
 JOIN telemetry_device d ON d.id = s.device_id
 LEFT JOIN telemetry_metricdefinition m ON m.device_type_id = d.type_id AND m.name = s.metric
-"""
-_VALUES = f"""
-SELECT u.i, r.value FROM unnest(%s::int[], %s::int[], %s::bigint[]) AS u(i, s, t)
-CROSS JOIN LATERAL (
-    SELECT value FROM {TABLE} WHERE series_id = u.s AND time = {AS_TIME.format("u.t")} LIMIT 1
-) r
 """
 _DESCRIBED = """
 SELECT t.id, t.name, t.description, t.enabled, d.name, ty.name, g.path, t.metric, t.condition, t.for_seconds,
@@ -145,7 +139,7 @@ class Places:
 
 def load_values(connection: Connection, series: list[int], times: list[int]) -> dict[int, float]:
     """The stored values at these (series, time in µs), by their place in the lists."""
-    return dict(connection.execute(_VALUES, [list(range(len(series))), series, times]).fetchall())
+    return values_at(connection, np.array(series, np.int32), np.array(times, np.int64))
 
 
 def describe(connection: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:

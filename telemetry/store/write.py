@@ -11,17 +11,8 @@ from numpy.typing import NDArray
 
 from telemetry.intake.batch import Batch, Int64
 from telemetry.store.frontier import Frontier
-from telemetry.store.loaders import AS_TIME, Loader
-from telemetry.timeseries.engine import TABLE, as_timestamp
-
-_LOOK_UP = f"""
-SELECT u.i, r.value
-FROM unnest(%s::int[], %s::int[], %s::bigint[]) AS u(i, s, t)
-CROSS JOIN LATERAL (
-    SELECT value FROM {TABLE}
-    WHERE series_id = u.s AND time = {AS_TIME.format("u.t")} AND time BETWEEN %s AND %s LIMIT 1
-) r
-"""
+from telemetry.store.loaders import Loader
+from telemetry.store.stored import values_at
 
 
 @dataclass(slots=True)
@@ -102,12 +93,8 @@ def _find_conflicts(
 
 def _look_up(connection: psycopg.Connection[Any], ordered: Batch, rows: NDArray[np.intp]) -> dict[int, float]:
     """The stored values of those of these rows whose (series, time) is in the table."""
-    if not len(rows):
-        return {}
-    times = ordered.times[rows]
-    bounds = [as_timestamp(int(times.min())), as_timestamp(int(times.max()))]
-    parameters = [rows.tolist(), ordered.series[rows].tolist(), times.tolist(), *bounds]
-    return dict(connection.execute(_LOOK_UP, parameters).fetchall())
+    found = values_at(connection, ordered.series[rows], ordered.times[rows])
+    return {int(rows[place]): value for place, value in found.items()}
 
 
 def _same(batch: Batch, left: int, right: int) -> bool:

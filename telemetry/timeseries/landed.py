@@ -21,15 +21,15 @@ __all__ = ["FOREVER", "Landed", "Part", "landed", "parts"]
 FOREVER = 253_402_214_400_000_000
 #: What a landed row takes on the disk, in bytes: it only has to be right within a factor of two.
 _BYTES_A_ROW = 14
-_CAN_LAND = "SELECT to_regprocedure('_timescaledb_functions.chunk_status(regclass)') IS NOT NULL"
-#: Bit 2 of a chunk's status says that its batches are not in order (src/chunk.h of TimescaleDB).
+_CAN_LAND = "SELECT to_regclass('_timescaledb_catalog.compression_settings') IS NOT NULL"
+# Bit 2 of a chunk's status says that its columns are not in order (src/chunk.h of TimescaleDB). A chunk may go meanwhile.
 _LANDED = """
-SELECT c.range_start, c.range_end, pg_total_relation_size(s.compress_relid)
-FROM timescaledb_information.chunks c
-JOIN _timescaledb_catalog.compression_settings s ON s.relid = format('%%I.%%I', c.chunk_schema, c.chunk_name)::regclass
-WHERE c.hypertable_schema = current_schema() AND c.hypertable_name = %s AND c.is_compressed
-    AND _timescaledb_functions.chunk_status(s.relid) & 2 <> 0
-ORDER BY c.range_start
+SELECT v.range_start, v.range_end, coalesce(pg_total_relation_size(s.compress_relid), 0)
+FROM timescaledb_information.chunks v
+JOIN _timescaledb_catalog.chunk c ON c.schema_name = v.chunk_schema AND c.table_name = v.chunk_name AND c.status & 2 <> 0
+JOIN _timescaledb_catalog.compression_settings s ON s.relid = to_regclass(format('%%I.%%I', v.chunk_schema, v.chunk_name))
+WHERE v.hypertable_schema = current_schema() AND v.hypertable_name = %s
+ORDER BY v.range_start
 """
 
 
@@ -39,9 +39,10 @@ class Landed:
 
     low: int
     high: int
-    #: About how many, and the event time of the oldest.
+    #: About how many rows, the event time of the oldest, and the largest series id: for guesses only.
     rows: int = 0
     since: int = 0
+    series: int = 1
 
     def rows_a_second(self, now: int) -> float:
         """About how many rows a second of event time has; ``now`` in µs since 1970."""
@@ -58,7 +59,7 @@ class Part:
 
 
 _remembered: dict[str, tuple[float, tuple[Landed, ...]]] = {}
-_since: dict[tuple[str, int], int] = {}
+_ends: dict[tuple[str, int], tuple[int, int]] = {}
 
 
 def landed(cursor: Any, within: float = 0.0) -> tuple[Landed, ...]:
@@ -97,18 +98,18 @@ def _look(cursor: Any, database: str) -> tuple[Landed, ...]:
     found = []
     for start, end, size in cursor.fetchall():
         low, high = as_microseconds(start), as_microseconds(end)
-        since = _since.get((database, low))
-        if since is None:
-            since = _since[database, low] = _oldest(cursor, low, high)
-        found.append(Landed(low, high, size // _BYTES_A_ROW, since))
+        ends = _ends.get((database, low))
+        if ends is None:
+            ends = _ends[database, low] = _ends_of(cursor, low, high)
+        found.append(Landed(low, high, size // _BYTES_A_ROW, *ends))
     return tuple(found)
 
 
-def _oldest(cursor: Any, low: int, high: int) -> int:
-    cursor.execute(f"SELECT min(time) FROM {TABLE} WHERE time >= %s AND time < %s", _bounds(low, high))
-    row = cursor.fetchone()
-    return as_microseconds(row[0]) if row[0] is not None else low
-
-
-def _bounds(low: int, high: int) -> list[Any]:
-    return [as_timestamp(low), as_timestamp(high)]
+def _ends_of(cursor: Any, low: int, high: int) -> tuple[int, int]:
+    """The oldest event time and the largest series id there: read from whole columns, once for each range."""
+    cursor.execute(
+        f"SELECT min(time), max(series_id) FROM {TABLE} WHERE time >= %s AND time < %s",
+        [as_timestamp(low), as_timestamp(high)],
+    )
+    oldest, largest = cursor.fetchone()
+    return (low, 1) if oldest is None else (as_microseconds(oldest), largest)

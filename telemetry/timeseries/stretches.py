@@ -1,0 +1,212 @@
+"""Readings of many series out of a landed range: (series, low, high) windows, read in stretches.
+
+In landed columns a window costs a look through the list of batches and the opening of a batch for every drain in it,
+however few readings it has; while a stretch of event time is read as a whole for less than a microsecond a row. Windows
+that lie together are therefore read as one stretch where that is cheaper. Both ways are right on every layout.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from telemetry.binary_arrays import int4_array, timestamptz_array
+from telemetry.binary_rows import TO_2000
+from telemetry.intake.batch import Int32, Int64
+from telemetry.timeseries.engine import TABLE, as_timestamp
+from telemetry.timeseries.landed import Landed
+
+__all__ = ["Costs", "Group", "Readings", "Windows", "groups", "in_windows", "windows_around"]
+
+#: (series, times in µs since 1970, values), sorted by (series, time).
+Readings = tuple[Int32, Int64, NDArray[np.float64]]
+
+_ROW = np.dtype([("series", ">i4"), ("time", ">i8"), ("value", ">f8")])
+_EACH = f"""
+SELECT string_agg(int4send(w.series) || timestamptz_send(r.time) || float8send(r.value), ''::bytea)
+FROM unnest(%b, %b, %b) AS w(series, low, high) CROSS JOIN LATERAL (
+    SELECT time, value FROM {TABLE}
+    WHERE series_id = w.series AND time >= w.low AND time < w.high AND time >= %s AND time < %s OFFSET 0
+) AS r
+"""
+_WHOLE = f"""
+SELECT string_agg(int4send(series_id) || timestamptz_send(time) || float8send(value), ''::bytea) FROM (
+    SELECT series_id, time, value FROM {TABLE}
+    WHERE time >= %s AND time < %s AND series_id >= %s AND series_id <= %s{{named}} LIMIT %s
+) AS stretch
+"""
+#: So few series are named when a stretch is read: a comparison with each costs less than handing all rows out.
+_NAMED = 64
+#: No stretch has more rows in memory (20 bytes each): where the guess was wrong, its windows are read one by one.
+_MOST_ROWS = 4_000_000
+#: What one statement may be expected to take, in µs.
+_STATEMENT = 5_000_000
+#: Windows of which one is this many times as long as the other are not read as one stretch.
+_ALIKE = 4
+_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Ranges [low, high) µs since 1970 of series; those of a series do not overlap."""
+
+    series: Int32
+    low: Int64
+    high: Int64
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def at(self, rows: NDArray[Any]) -> Windows:
+        """Those rows of it."""
+        return Windows(self.series[rows], self.low[rows], self.high[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What reading a landed range takes, in µs of a core: measured with 20,000 rows a drain, and only compared."""
+
+    #: A look through the list of batches.
+    look: float
+    #: Readings of all series in a µs of event time.
+    density: float
+    #: Batches that hold one series, in a µs of event time.
+    batches: float
+    #: How many series there are, about.
+    series: int
+
+    @classmethod
+    def of(cls, landed: Landed, now: int) -> Costs:
+        """``now`` in µs since 1970."""
+        density = landed.rows_a_second(now) / _SECOND
+        return cls(100 + landed.rows / 10_000, density, density / 20_000, landed.series)
+
+    def each(self, length: Int64) -> NDArray[np.float64]:
+        """Windows of these lengths (µs), each by itself."""
+        return np.asarray(self.look + 30 * (1 + self.batches * length), np.float64)
+
+    def whole(self, length: int, span: float, named: float) -> float:
+        """A stretch of that length (µs), over that share of all series, of which that share is handed out."""
+        rows = self.density * length
+        return self.look + rows * (span * 0.02 + named * 0.8)
+
+    @property
+    def gap(self) -> int:
+        """Two windows of a series that lie nearer together than this (µs) are cheaper as one."""
+        return int(min(86_400 * _SECOND, self.look / (30 * max(self.batches, 1e-12))))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Windows that are read together: by their places, and whether as one stretch."""
+
+    rows: NDArray[np.intp]
+    whole: bool
+
+
+def in_windows(cursor: psycopg.Cursor[Any], landed: Landed, windows: Windows) -> Readings:
+    """The readings in windows that lie in a landed range, sorted by (series, time)."""
+    costs = Costs.of(landed, int(time.time() * _SECOND))
+    found = [np.empty(0, _ROW)]
+    for group in groups(windows, costs):
+        those = windows.at(group.rows)
+        whole = _whole(cursor, those) if group.whole else None
+        found += [whole] if whole is not None else _each(cursor, those, costs)
+    rows = np.concatenate(found)
+    series, times = rows["series"].astype(np.int32), rows["time"].astype(np.int64) + TO_2000
+    order = np.lexsort((times, series))
+    return series[order], times[order], rows["value"].astype(np.float64)[order]
+
+
+def windows_around(series: Int32, times: Int64, gap: int) -> Windows:
+    """Windows that hold each of these (series, time), as few as there are with no gap (µs) longer than that inside."""
+    order = np.lexsort((times, series))
+    series, times = series[order], times[order]
+    begins = np.ones(len(series), np.bool_)
+    begins[1:] = (series[1:] != series[:-1]) | (times[1:] - times[:-1] > gap)
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(series))[: len(first)] - 1
+    return Windows(series[first], times[first], times[last] + 1)
+
+
+def groups(windows: Windows, costs: Costs) -> list[Group]:
+    """Which windows are read as one stretch, and which one by one: those of similar length that lie together."""
+    if not len(windows):
+        return []
+    length = windows.high - windows.low
+    kind = (np.log2(length) / np.log2(_ALIKE)).astype(np.int64)
+    found = []
+    for each in np.unique(kind):
+        rows = np.flatnonzero(kind == each)
+        rows = rows[np.argsort(windows.low[rows], kind="stable")]
+        reached = np.maximum.accumulate(windows.high[rows])
+        cuts = np.flatnonzero(windows.low[rows][1:] - reached[:-1] > 5 * _SECOND) + 1
+        found += [Group(part, _as_whole(windows.at(part), costs)) for part in np.split(rows, cuts)]
+    return found
+
+
+def _as_whole(windows: Windows, costs: Costs) -> bool:
+    if len(windows) == 1:
+        return False
+    known = max(costs.series, int(windows.series.max()))
+    many = len(np.unique(windows.series))
+    span = (int(windows.series.max()) - int(windows.series.min()) + 1) / known
+    length = int(windows.high.max() - windows.low.min())
+    whole = costs.whole(length, span, many / known if many <= _NAMED else span)
+    return whole < costs.each(windows.high - windows.low).sum()
+
+
+def _whole(cursor: psycopg.Cursor[Any], windows: Windows) -> NDArray[Any] | None:
+    """The rows of a stretch that lie in its windows; None where it has too many."""
+    series = np.unique(windows.series)
+    named = len(series) <= _NAMED
+    parameters: list[Any] = [
+        as_timestamp(int(windows.low.min())),
+        as_timestamp(int(windows.high.max())),
+        int(series[0]),
+        int(series[-1]),
+        *([int4_array(series)] if named else []),
+        _MOST_ROWS + 1,
+    ]
+    rows = _packed(cursor, _WHOLE.format(named=" AND series_id = ANY(%b)" if named else ""), parameters)
+    return rows[_inside(rows, windows)] if len(rows) <= _MOST_ROWS else None
+
+
+def _inside(rows: NDArray[Any], windows: Windows) -> NDArray[np.bool_]:
+    """Series and time make one number, so that windows lie on one axis."""
+    known = np.unique(windows.series)
+    start, width = int(windows.low.min()), int(windows.high.max() - windows.low.min()) + 1
+    order = np.lexsort((windows.low, windows.series))
+    base = np.searchsorted(known, windows.series[order]) * width - start
+    low, high = base + windows.low[order], base + windows.high[order]
+    place = np.minimum(np.searchsorted(known, rows["series"]), len(known) - 1)
+    at = place * width + (rows["time"].astype(np.int64) + TO_2000 - start)
+    window = np.searchsorted(low, at, "right") - 1
+    return (known[place] == rows["series"]) & (window >= 0) & (at < high[window])
+
+
+def _each(cursor: psycopg.Cursor[Any], windows: Windows, costs: Costs) -> list[NDArray[Any]]:
+    cost = np.cumsum(costs.each(windows.high - windows.low))
+    found = []
+    for rows in np.split(np.arange(len(windows)), np.flatnonzero(np.diff(cost // _STATEMENT)) + 1):
+        those = windows.at(rows)
+        parameters = [
+            int4_array(those.series),
+            timestamptz_array(those.low),
+            timestamptz_array(those.high),
+            as_timestamp(int(those.low.min())),
+            as_timestamp(int(those.high.max())),
+        ]
+        found.append(_packed(cursor, _EACH, parameters))
+    return found
+
+
+def _packed(cursor: psycopg.Cursor[Any], sql: str, parameters: list[Any]) -> NDArray[Any]:
+    cursor.execute(sql, parameters, binary=True)  # type: ignore[call-overload]
+    row = cursor.fetchone()
+    return np.frombuffer((row[0] if row else None) or b"", _ROW)
