@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from telemetry import measures
 from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.intake.batch import Batch
-from telemetry.timeseries.columnar import unsound
+from telemetry.timeseries.columnar import hold, unsound
 from telemetry.timeseries.engine import TABLE, Engine
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Loader:
         everything = np.ones(len(batch), np.bool_)
         if not len(batch):
             return everything
-        if self.columnar_from is not None and len(batch) >= self.columnar_from:
+        if self._lands(connection, batch):
             copy_into_columns(connection, batch)
             return everything
         measures.readings_landed.labels(layout="rows").inc(len(batch))
@@ -80,6 +80,12 @@ class Loader:
         if self.copy and _copied(connection, batch):
             return everything
         return insert_new_rows(connection, batch)
+
+    def _lands(self, connection: psycopg.Connection[Any], batch: Batch) -> bool:
+        if self.columnar_from is None or len(batch) < self.columnar_from:
+            return False
+        with connection.cursor() as cursor:
+            return hold(cursor, batch.times)
 
 
 def binary_rows(batch: Batch) -> bytes:

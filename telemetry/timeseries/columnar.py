@@ -11,17 +11,25 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+from numpy.typing import NDArray
+
 from telemetry.timeseries import compaction, widths
-from telemetry.timeseries.engine import TABLE, Cursor, Unsorted
+from telemetry.timeseries.engine import TABLE, Cursor, Unsorted, as_microseconds, as_timestamp
 from telemetry.timeseries.timescale import Timescale
 
-__all__ = ["SOUND_FROM", "Columnar", "unsound"]
+__all__ = ["SOUND_FROM", "Columnar", "hold", "unsound"]
 
 #: Before it, COPY into the columnstore skipped NOT NULL and CHECK (TimescaleDB's changelog of 2.28.1).
 SOUND_FROM = (2, 28, 1)
 
 #: How wide the first chunks are, while nobody knows how much comes.
 _FIRST_DAYS = 1
+
+_CHUNKS = f"""
+SELECT format('%%I.%%I', chunk_schema, chunk_name), range_start, range_end FROM timescaledb_information.chunks
+WHERE hypertable_name = '{TABLE}' AND hypertable_schema = current_schema() AND range_end > %s AND range_start <= %s
+"""
 
 
 class Columnar(Timescale):
@@ -59,6 +67,26 @@ class Columnar(Timescale):
 
     def unsorted(self, cursor: Cursor, before: int) -> list[Unsorted]:
         return compaction.unsorted(cursor, before)
+
+
+def hold(cursor: Cursor, times: NDArray[np.int64]) -> bool:
+    """Whether each of these event times (µs) has its chunk already; if so, none of them can be dropped before the end of
+    the transaction. Only then may the next statement write columns.
+
+    TimescaleDB 2.28 takes a chunk that did not exist when a COPY into columns first looked for it for an empty one, also
+    where another session has just made it and written rows into it: it does not note that there are rows beside the
+    columns, and no query ever sees them (`ts_chunk_tuple_routing_find_chunk`: "mark chunk as partial unless completely
+    new chunk").
+    """
+    cursor.execute(_CHUNKS, [as_timestamp(int(times.min())), as_timestamp(int(times.max()))])
+    chunks = cursor.fetchall()
+    missing = np.ones(len(times), np.bool_)
+    for _, start, end in chunks:
+        missing &= (times < as_microseconds(start)) | (times >= as_microseconds(end))
+    if missing.any():
+        return False
+    cursor.execute(f"LOCK TABLE {', '.join(name for name, _, _ in chunks)} IN ROW EXCLUSIVE MODE")
+    return True
 
 
 def unsound(cursor: Cursor) -> str | None:
