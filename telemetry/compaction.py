@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -15,9 +16,9 @@ from telemetry import measures
 from telemetry.database import connect
 from telemetry.deadline import BoundedConnection
 from telemetry.timeseries.compaction import Outcome, compact
-from telemetry.timeseries.engine import Unsorted, engine_in_use
+from telemetry.timeseries.engine import Cursor, Unsorted, engine_in_use
 
-__all__ = ["Compactor", "worker"]
+__all__ = ["Backlog", "Compactor", "backlog", "worker"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,36 @@ _MOST_REST_SECONDS = 3600.0
 #: After a chunk the machine has a pause as long as the work was, up to this (s).
 _MOST_PAUSE_SECONDS = 60.0
 _LOCK = "telemetry.compaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What there is to sort."""
+
+    chunks: int
+    #: Of them, those that have columns as they were landed, and those that have rows; ended or not.
+    landed: int
+    rows: int
+    #: Those that are due, and for how long (s) the one that waits longest is.
+    due: int
+    behind_seconds: float
+
+
+def backlog(cursor: Cursor, config: Any, now: int | None = None) -> Backlog:
+    """All 0 but the chunks, where readings are not columnar. ``now`` in µs since 1970."""
+    now = int(time.time() * 1e6) if now is None else now
+    before = now - config.compact_after_minutes * 60_000_000
+    engine = engine_in_use(cursor)
+    ranges = engine.ranges(cursor)
+    waiting = engine.unsorted(cursor, max((part.end for part in ranges), default=0))
+    ends = [chunk.end for chunk in waiting if chunk.end <= before]
+    return Backlog(
+        chunks=len(ranges),
+        landed=sum(chunk.landed for chunk in waiting),
+        rows=sum(chunk.rows for chunk in waiting),
+        due=len(ends),
+        behind_seconds=(before - min(ends)) / 1e6 if ends else 0.0,
+    )
 
 
 class Compactor:

@@ -164,6 +164,27 @@ DATABASE = Dashboard(
             ),
         ),
         Panel(
+            "How readings are written",
+            "TimescaleDB from 2.28.1 on: straight into compressed columns, or as rows.",
+            (("sum by (layout) (rate(iot_readings_landed_total[$__rate_interval]))", "{{layout}}"),),
+            "cps",
+        ),
+        Panel(
+            "Chunks",
+            "How many there are, and how many are not sorted yet.",
+            (("max by (state) (iot_readings_chunks)", "{{state}}"),),
+        ),
+        Panel(
+            "Chunks due to be sorted",
+            "For how long the one that waits longest is; attempts in vain are those that gave way to drains or queries.",
+            (
+                ("max(iot_compaction_behind_seconds)", "behind"),
+                ("sum by (outcome) (increase(iot_compactions_total[$__rate_interval]))", "{{outcome}}"),
+            ),
+            "s",
+            alarm_at=86400,
+        ),
+        Panel(
             "Written for want of memory",
             "Sorts and joins of large questions.",
             ((rate("iot_database_temporary_bytes_total"), "temporary files"),),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from iotplatform.doctor import backups, configuration, database, flow, machine, servers
+from iotplatform.doctor import backups, columnar, configuration, database, flow, machine, servers
 from iotplatform.doctor.findings import Finding, fail
 from iotplatform.env import Config
 from iotplatform.observability.probes import Answer, Question, ask
@@ -49,6 +49,7 @@ def _checks(config: Config) -> list[_Check]:
         _Check("database", lambda: database.check_database(config), f"{_START}, or see to DATABASE_URL."),
         _Check("migrations", database.check_migrations, _MIGRATE, ("database",)),
         _Check("engine", lambda: database.check_readings_table(config), _MIGRATE, ("database", "migrations")),
+        _Check("columnar", lambda: columnar.check_columnar(config), _MIGRATE, ("database", "migrations")),
         _Check("log", lambda: servers.check_log_server(config), f"{_START}, or see to REDIS_URL."),
         _Check("cache", lambda: servers.check_cache(config), f"{_START}, or see to CACHE_URL.", ("log",)),
         _Check("shards", lambda: flow.check_shards(config), _MIGRATE, both),

@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 from iotplatform.observability.probes import Answer, database, redis_server
 from iotplatform.queues import DEFAULT_QUEUE, drain_queue
 from iotplatform.version import VERSION
+from telemetry.compaction import backlog
 from telemetry.timeseries.engine import TABLE
 
 __all__ = ["COUNTERS", "build", "database_server", "log_server"]
@@ -50,7 +51,8 @@ _HYPERTABLE = "SELECT coalesce(hypertable_size(%s), 0)::bigint"
 def database_server() -> Answer:
     """A question for the scrape. Raises where the database does not answer."""
     with database() as connection:
-        return Answer(True, value=[*_connections(connection), *_counters(connection), *_sizes(connection)])
+        shown = (*_connections(connection), *_counters(connection), *_sizes(connection), *_chunks(connection))
+        return Answer(True, value=list(shown))
 
 
 def _connections(connection: Any) -> Iterator[Metric]:
@@ -83,6 +85,24 @@ def _sizes(connection: Any) -> Iterator[Metric]:
         "iot_database_readings_bytes",
         "Size of the readings with their indexes; the rest of the database is rollups, alerts and registry.",
         one(_PARTITIONED if partitioned else _HYPERTABLE, TABLE),
+    )
+
+
+def _chunks(connection: Any) -> Iterator[Metric]:
+    with connection.cursor() as cursor:
+        found = backlog(cursor, settings.PLATFORM)
+    family = GaugeMetricFamily(
+        "iot_readings_chunks",
+        "Partitions or chunks of readings; of them landed: with columns that are not sorted, rows: with rows beside or without.",
+        labels=["state"],
+    )
+    for state, count in (("all", found.chunks), ("landed", found.landed), ("rows", found.rows)):
+        family.add_metric([state], count)
+    yield family
+    yield GaugeMetricFamily(
+        "iot_compaction_behind_seconds",
+        "For how long the columnar chunk that waits longest is due to be sorted; 0 where none is.",
+        found.behind_seconds,
     )
 
 

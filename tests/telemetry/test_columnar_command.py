@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -176,9 +177,9 @@ def test_one_conversion_at_a_time(db: psycopg.Connection) -> None:
 
 
 def test_status_says_what_is_and_what_could_be(db: psycopg.Connection) -> None:
-    land(db, 300)
+    land(db, 300, int(time.time() * 1e6) - 30 * DAY)
     assert "is columnar" in columnar("status")
-    assert "1 chunks; of those whose time is over 1 have landed columns and 0 have rows, 1 are due" in columnar(
+    assert "1 chunks, 1 with columns as they were landed, 0 with rows; 1 are due to be sorted, for " in columnar(
         "status"
     )
     columnar("off")

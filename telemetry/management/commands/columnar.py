@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,8 @@ import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from telemetry.compaction import backlog
 from telemetry.database import connect
-from telemetry.intake.times import iso
 from telemetry.timeseries.columnar import Columnar, unsound
 from telemetry.timeseries.conversion import Refused, to_columnar, to_indexed
 from telemetry.timeseries.engine import engine_in_use
@@ -62,12 +61,8 @@ def _status(connection: psycopg.Connection[Any], config: Any) -> Iterator[str]:
         else:
             yield "The readings table is indexed: rows with a unique index, compressed when they are old."
             yield f"It cannot be columnar: {reason}" if reason else "It can be columnar: `manage.py columnar on`."
-        ranges = engine.ranges(cursor)
-        now = int(time.time() * 1e6)
-        waiting = engine.unsorted(cursor, now)
-        due = engine.unsorted(cursor, now - config.compact_after_minutes * 60_000_000)
-    landed, rows = (sum(chunk.landed for chunk in waiting), sum(chunk.rows for chunk in waiting))
+        found = backlog(cursor, config)
     yield (
-        f"{len(ranges)} chunks; of those whose time is over {landed} have landed columns and {rows} have rows, "
-        f"{len(due)} are due to be sorted" + (f", the oldest from {iso(due[0].start)}." if due else ".")
+        f"{found.chunks} chunks, {found.landed} with columns as they were landed, {found.rows} with rows; {found.due} are due to "
+        f"be sorted{f', for {found.behind_seconds / 3600:.1f} h' if found.due else ''}."
     )

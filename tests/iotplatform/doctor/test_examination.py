@@ -43,7 +43,7 @@ def findings(**changes) -> dict[str, Finding]:
 def test_a_healthy_platform_is_well(healthy):
     found = examine(django_settings.PLATFORM)
     assert is_well(found), [finding for finding in found if finding.level == "fail"]
-    assert {finding.about for finding in found if finding.level == "warn"} <= {"web", "disk"}
+    assert {finding.about for finding in found if finding.level == "warn"} <= {"web", "disk", "columnar"}
     about = {finding.about for finding in found}
     assert {"database", "durability", "migrations", "engine", "partitions", "log", "log durability", "shards"} <= about
     assert {"workers", "waiting", "quarantine", "clock", "disk", "cache"} <= about
