@@ -1,4 +1,4 @@
-"""The newest value of every metric of devices, straight from the index.
+"""The newest value of every metric of devices, straight from the index, or out of landed columns (`newest`).
 
 "Newest" is the largest event time, not the last arrival. Nothing is kept for it: a row per series, written with every
 drain, would double the database's work.
@@ -10,10 +10,14 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
+import psycopg
 from django.db import connection
 
+from telemetry.query.newest import newest_in
 from telemetry.query.values import Value, typed
-from telemetry.timeseries.engine import TABLE
+from telemetry.timeseries.engine import EARLIEST, TABLE, as_microseconds, as_timestamp
+from telemetry.timeseries.landed import landed, parts
 
 __all__ = ["Latest", "latest", "latest_of"]
 
@@ -31,7 +35,9 @@ _NEWEST = f"""
 # years of weekly partitions planning alone would take longer than everything else, and so would looking into those that
 # are kept ready for the future. No reading is accepted from more than a day ahead.
 _AHEAD, _BACK = timedelta(days=2), (timedelta(days=2), timedelta(days=31))
-_EVER = datetime(1, 1, 1, tzinfo=UTC)
+_EVER = as_timestamp(EARLIEST)
+#: What is known of landed ranges may be this old, in seconds.
+_LOOK_SECONDS = 10.0
 
 
 class Latest(NamedTuple):
@@ -73,10 +79,18 @@ def _newest_of(cursor: Any, series_ids: list[int]) -> dict[int, tuple[datetime, 
     now = datetime.now(UTC)
     found: dict[int, tuple[datetime, float]] = {}
     missing, until = series_ids, now + _AHEAD
+    known = landed(cursor, within=_LOOK_SECONDS)
     for since in (*(now - back for back in _BACK), _EVER):
-        if not missing:
-            break
-        cursor.execute(_NEWEST, [missing, since, until])
-        found |= {number: (time, value) for number, time, value in cursor.fetchall()}
-        missing, until = [number for number in missing if number not in found], since
+        for part in parts(known, as_microseconds(since), as_microseconds(until)):
+            if not missing:
+                break
+            if part.landed is None:
+                cursor.execute(_NEWEST, [missing, as_timestamp(part.low), as_timestamp(part.high)])
+                found |= {number: (time, value) for number, time, value in cursor.fetchall()}
+            else:
+                with connection.wrap_database_errors, psycopg.Cursor(cursor.connection) as own:
+                    newest = newest_in(own, part, np.array(missing, np.int32), as_microseconds(now))
+                found |= {number: (as_timestamp(time), value) for number, (time, value) in newest.items()}
+            missing = [number for number in missing if number not in found]
+        until = since
     return found

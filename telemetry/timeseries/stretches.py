@@ -79,20 +79,27 @@ class Costs:
     batches: float
     #: How many series there are, about.
     series: int
+    #: Event time (µs since 1970) after which there is next to nothing.
+    upto: int
 
     @classmethod
     def of(cls, landed: Landed, now: int) -> Costs:
         """``now`` in µs since 1970."""
         density = landed.rows_a_second(now) / _SECOND
-        return cls(100 + landed.rows / 10_000, density, density / 20_000, landed.series)
+        return cls(100 + landed.rows / 10_000, density, density / 20_000, landed.series, now)
 
-    def each(self, length: Int64) -> NDArray[np.float64]:
-        """Windows of these lengths (µs), each by itself."""
+    def each(self, windows: Windows) -> NDArray[np.float64]:
+        """Windows, each by itself."""
+        length = np.maximum(0, np.minimum(windows.high, self.upto) - windows.low)
         return np.asarray(self.look + 30 * (1 + self.batches * length), np.float64)
 
-    def whole(self, length: int, span: float, named: float) -> float:
-        """A stretch of that length (µs), over that share of all series, of which that share is handed out."""
-        rows = self.density * length
+    def whole(self, windows: Windows) -> float:
+        """Windows as one stretch, from which rows of all series in between are handed out unless a few are named."""
+        largest, smallest = int(windows.series.max()), int(windows.series.min())
+        known, many = max(self.series, largest), len(np.unique(windows.series))
+        span = (largest - smallest + 1) / known
+        named = many / known if many <= _NAMED else span
+        rows = self.density * max(0, min(self.upto, int(windows.high.max())) - int(windows.low.min()))
         return self.look + rows * (span * 0.02 + named * 0.8)
 
     @property
@@ -146,19 +153,10 @@ def groups(windows: Windows, costs: Costs) -> list[Group]:
         rows = rows[np.argsort(windows.low[rows], kind="stable")]
         reached = np.maximum.accumulate(windows.high[rows])
         cuts = np.flatnonzero(windows.low[rows][1:] - reached[:-1] > 5 * _SECOND) + 1
-        found += [Group(part, _as_whole(windows.at(part), costs)) for part in np.split(rows, cuts)]
+        for part in np.split(rows, cuts):
+            those = windows.at(part)
+            found.append(Group(part, len(part) > 1 and costs.whole(those) < costs.each(those).sum()))
     return found
-
-
-def _as_whole(windows: Windows, costs: Costs) -> bool:
-    if len(windows) == 1:
-        return False
-    known = max(costs.series, int(windows.series.max()))
-    many = len(np.unique(windows.series))
-    span = (int(windows.series.max()) - int(windows.series.min()) + 1) / known
-    length = int(windows.high.max() - windows.low.min())
-    whole = costs.whole(length, span, many / known if many <= _NAMED else span)
-    return whole < costs.each(windows.high - windows.low).sum()
 
 
 def _whole(cursor: psycopg.Cursor[Any], windows: Windows) -> NDArray[Any] | None:
@@ -191,7 +189,7 @@ def _inside(rows: NDArray[Any], windows: Windows) -> NDArray[np.bool_]:
 
 
 def _each(cursor: psycopg.Cursor[Any], windows: Windows, costs: Costs) -> list[NDArray[Any]]:
-    cost = np.cumsum(costs.each(windows.high - windows.low))
+    cost = np.cumsum(costs.each(windows))
     found = []
     for rows in np.split(np.arange(len(windows)), np.flatnonzero(np.diff(cost // _STATEMENT)) + 1):
         those = windows.at(rows)

@@ -1,0 +1,90 @@
+"""The newest reading out of landed columns is the newest reading, whatever of it is rolled up, marked or late."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+
+from telemetry.database import connect
+from telemetry.query import latest as latest_module
+from telemetry.query.latest import _newest_of
+from telemetry.query.newest import newest_in
+from telemetry.rollups.marks import rolled_upto
+from telemetry.timeseries.engine import as_microseconds, as_timestamp
+from telemetry.timeseries.landed import Landed, Part
+from tests.telemetry.query.rolled import Reading, begin, by_series, put, roll_up
+
+MINUTE, DAY = 60_000_000, 86_400_000_000
+NOW = 1_795_219_200_000_000 + DAY // 2
+SERIES = np.arange(1, 31, dtype=np.int32)
+
+
+@pytest.fixture
+def database(platform_db: None) -> Iterator[psycopg.Connection[Any]]:
+    with connect(autocommit=True) as connection:
+        yield connection
+
+
+def readings(draw: random.Random, low: int, high: int) -> list[Reading]:
+    """Of some series none, of others some, each value once."""
+    chosen = [
+        (series, draw.randrange(low, high)) for series in SERIES.tolist() for _ in range(draw.choice((0, 0, 1, 4)))
+    ]
+    return [(series, time, draw.random()) for series, time in sorted(set(chosen))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_the_newest_of_a_part(database, seed: int) -> None:
+    draw = random.Random(seed)
+    begin(database)
+    batches = [readings(draw, NOW - 3 * 60 * MINUTE, NOW + MINUTE)]
+    put(database, batches[0])
+    if seed:
+        roll_up(database, NOW - draw.randrange(200) * MINUTE)
+    # Late ones wait, marked, for the next refresh.
+    late = [
+        row for row in readings(draw, NOW - 3 * 60 * MINUTE, NOW) if row[:2] not in {each[:2] for each in batches[0]}
+    ]
+    put(database, late)
+    part = Part(NOW - 150 * MINUTE, NOW + DAY)
+    part = Part(part.low, part.high, Landed(part.low, part.high, 10**6 * seed, part.low, 30))
+    expected = {
+        series: [row for row in rows if row[0] >= part.low][-1]
+        for series, rows in by_series(batches[0] + late).items()
+        if any(row[0] >= part.low for row in rows)
+    }
+    with database.cursor() as cursor:
+        assert rolled_upto(cursor) > 0 or not seed
+        assert newest_in(cursor, part, SERIES, NOW) == expected
+
+
+def test_a_marked_minute_whose_reading_was_purged_hides_nothing(database) -> None:
+    begin(database)
+    put(database, [(1, NOW - 60 * MINUTE, 1.0)])
+    roll_up(database, NOW - MINUTE)
+    put(database, [(1, NOW - 30 * MINUTE, 2.0)])
+    database.execute("DELETE FROM telemetry_reading WHERE value = 2.0")
+    part = Part(NOW - DAY, NOW + DAY, Landed(NOW - DAY, NOW + DAY, 1000, NOW - DAY, 30))
+    with database.cursor() as cursor:
+        assert newest_in(cursor, part, SERIES, NOW) == {1: (NOW - 60 * MINUTE, 1.0)}
+
+
+def test_latest_values_come_from_landed_and_other_parts(database, monkeypatch) -> None:
+    from django.db import connection
+
+    begin(database)
+    now = as_microseconds(latest_module.datetime.now(latest_module.UTC))
+    rows = [(1, now, 1.0), (1, now - DAY, 9.0), (2, now - DAY, 2.0), (3, now - 40 * DAY, 3.0), (4, now + MINUTE, 4.0)]
+    put(database, rows)
+    landed = (Landed(now - DAY - MINUTE, now - MINUTE, 1000, now - DAY, 5),)
+    for known in ((), landed, (*landed, Landed(now - MINUTE, now + DAY, 10, now, 5))):
+        monkeypatch.setattr(latest_module, "landed", lambda cursor, within, known=known: known)
+        with connection.cursor() as cursor:
+            found = _newest_of(cursor, [1, 2, 3, 4, 5])
+        assert {series: value for series, (_, value) in found.items()} == {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
+        assert found[3][0] == as_timestamp(now - 40 * DAY)
