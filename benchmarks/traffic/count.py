@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.traffic.ledger import Ledger
 from benchmarks.traffic.plan import Plan
 from benchmarks.traffic.verdict import Found, Series, judge
+from telemetry.store.verify import verify_all
 
 _DRAIN_SECONDS = 120.0
 _PAUSE_SECONDS = 0.1
@@ -40,7 +41,7 @@ def main(plan_file: Path, ledger_file: Path, verdict_file: Path) -> None:
     began = time.monotonic()
     receipts = _receipts(list(ledger.receipts), began + _DRAIN_SECONDS)
     after = time.monotonic() - began
-    found = Found(_series(list(plan.numbers)), receipts, _quarantine(plan), _ask(_POISON, [])[0][0], after)
+    found = Found(_series(list(plan.numbers)), receipts, _quarantine(plan), _ask(_POISON, [])[0][0], _faults(), after)
     verdict_file.write_text(json.dumps(asdict(judge(ledger, plan.numbers, found))))
 
 
@@ -70,6 +71,13 @@ def _series(devices: list[str]) -> dict[tuple[str, str], Series]:
             raise RuntimeError(f"{device} {metric} has times between whole milliseconds, which nobody sent")
         found[device, metric] = microseconds // 1000, rows[:, 1]
     return found
+
+
+def _faults() -> list[str]:
+    from telemetry.database import connect
+
+    with connect(autocommit=True) as connection:
+        return verify_all(connection).faults()
 
 
 def _quarantine(plan: Plan) -> Counter[str]:

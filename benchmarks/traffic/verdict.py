@@ -31,6 +31,8 @@ class Found:
     quarantine: Counter[str] = field(default_factory=Counter)
     #: Log entries that were set aside whole.
     poisoned: int = 0
+    #: What `verify_readings` finds wrong.
+    faults: list[str] = field(default_factory=list)
     #: Seconds from the end of sending until nothing was waiting.
     drained_after: float = 0.0
 
@@ -70,7 +72,7 @@ def judge(ledger: Ledger, numbers: Mapping[str, int], found: Found) -> Verdict:
         requests=sum(ledger.statuses.values()),
         refused=sum(found.quarantine.values()),
         drained_after=found.drained_after,
-        broken=list(ledger.broken),
+        broken=[*ledger.broken, *found.faults],
     )
     rows = _count_series(ledger, numbers, found, verdict)
     _count_receipts(ledger, found, verdict)

@@ -6,13 +6,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 import psycopg
 
-from telemetry.timeseries.engine import TABLE, as_timestamp, engine_in_use
+from telemetry.intake.times import HIGHEST
+from telemetry.timeseries.engine import EARLIEST, TABLE, as_timestamp, engine_in_use
 
-__all__ = ["Twice", "Verified", "verify"]
+__all__ = ["Twice", "Verified", "verify", "verify_all"]
 
 #: As many pairs that stand twice are named; all are counted.
 MOST_NAMED = 20
@@ -65,6 +67,27 @@ class Verified:
     @property
     def sound(self) -> bool:
         return not (self.repeated or self.strange or self.unknown)
+
+    def faults(self) -> list[str]:
+        """What is wrong, a line each; nothing where it is sound."""
+        lines = []
+        for twice in self.named:
+            values = ", ".join(f"{value:g}" for value in twice.values)
+            moment = twice.time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            lines.append(f"twice: {twice.device} · {twice.metric} · {moment}: {values}")
+        if len(self.named) == MOST_NAMED:
+            lines.append("…")
+        if self.unknown:
+            some = ", ".join(map(str, sorted(self.unknown)[:MOST_NAMED]))
+            lines.append(f"readings of series that are not registered: {some}")
+        if self.strange:
+            lines.append(f"{self.strange:,} values are no numbers of at most 1e100")
+        return lines
+
+
+def verify_all(connection: psycopg.Connection[Any]) -> Verified:
+    """Read all there is."""
+    return [Verified(EARLIEST), *verify(connection, EARLIEST, HIGHEST)][-1]
 
 
 def verify(connection: psycopg.Connection[Any], start: int, end: int) -> Iterator[Verified]:

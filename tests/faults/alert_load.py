@@ -21,6 +21,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.load import Outcome
 from tests.faults.plan import METRICS
 from tests.faults.sender import Sender
+from tests.faults.verified import unsound
 from tests.live import LivePlatform
 from thresholds.rule import Flapping
 
@@ -134,6 +135,8 @@ class AlertLoad:
             found = self._compare(connection)
             self._look_at_messages(connection)
             stored = self._stored(connection)
+        for wrong in unsound(self._platform.database_url, stored):
+            self.ledger.broken(wrong)
         self.__exit__()
         accepted = [record for record in self.ledger.records if record.accepted]
         return AlertOutcome(

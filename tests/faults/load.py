@@ -16,6 +16,7 @@ from tests.faults.ledger import NO_ANSWER, Ledger, Record
 from tests.faults.plan import Plan, Reserved
 from tests.faults.sender import Sender
 from tests.faults.table import Table
+from tests.faults.verified import unsound
 from tests.faults.watcher import Promises, Watcher
 
 __all__ = ["Load", "Outcome", "Target"]
@@ -170,6 +171,8 @@ class Load:
             outcome.lost_batches = len(lost)
             if any(record.told == "lost" for record in self.ledger.records):
                 self.ledger.broken("lost again, though nothing was destroyed any more")
+        for wrong in unsound(self._target.database_url, outcome.stored):
+            self.ledger.broken(wrong)
         self.stop()
         outcome.violations = list(self.ledger.violations)
         return outcome

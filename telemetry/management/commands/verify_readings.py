@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from datetime import UTC
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from telemetry.database import connect
 from telemetry.intake.times import HIGHEST, InvalidTime, iso, parse_time
-from telemetry.store.verify import MOST_NAMED, Verified, verify
+from telemetry.store.verify import Verified, verify
 from telemetry.timeseries.engine import EARLIEST, engine_in_use
 
 _INTERRUPTED = 130
@@ -62,17 +61,8 @@ class Command(BaseCommand):
         return found
 
     def _tell(self, found: Verified) -> None:
-        for twice in found.named:
-            values = ", ".join(f"{value:g}" for value in twice.values)
-            moment = twice.time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            self.stdout.write(f"twice: {twice.device} · {twice.metric} · {moment}: {values}")
-        if len(found.named) == MOST_NAMED:
-            self.stdout.write("…")
-        if found.unknown:
-            some = ", ".join(map(str, sorted(found.unknown)[:MOST_NAMED]))
-            self.stdout.write(f"readings of series that are not registered: {some}")
-        if found.strange:
-            self.stdout.write(f"{found.strange:,} values are no numbers of at most 1e100")
+        for line in found.faults():
+            self.stdout.write(line)
         verdict = f"{found.repeated:,} more than there should be" if found.repeated else "each is there once"
         self.stdout.write(f"{found.readings:,} readings before {iso(found.upto)}: {verdict}")
 

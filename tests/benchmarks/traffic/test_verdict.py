@@ -93,6 +93,10 @@ def poisoned(_: Ledger, there: Found) -> None:
     there.poisoned = 1
 
 
+def found_unsound(_: Ledger, there: Found) -> None:
+    there.faults = ["twice: other · a · 2026-11-21T10:00:00Z: 1, 2"]
+
+
 def crashed(ledger: Ledger, _: Found) -> None:
     ledger.answered("batch", 500, 0, None)
 
@@ -118,6 +122,7 @@ def unanswered(ledger: Ledger, _: Found) -> None:
         (not_quarantined, "1 readings were refused as out_of_range, 0 are in quarantine"),
         (wrongly_refused, "0 readings were refused as too_old, 1 are in quarantine"),
         (poisoned, "1 log entries were set aside as poison"),
+        (found_unsound, "twice: other"),
         (crashed, "batch was answered 500"),
         (overloaded_without_a_word, "batch was answered 503 without Retry-After"),
         (unanswered, "batch got no answer"),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from telemetry.log.entries import Append, ordinal
 from telemetry.store import positions
+from telemetry.timeseries.compaction import compact
 from telemetry.timeseries.engine import TABLE, Engine
 from tests.iotplatform.pipeline.layouts import Layout, readings_table
 from tests.iotplatform.pipeline.mortal import Death, Process, When
@@ -28,6 +29,7 @@ SHARDS = (0, 1)
 SERIES_A_SHARD = 2
 #: Event time goes on by this from request to request, so that the frontier moves, and through several ranges.
 STEP = DAY // 12
+END = NOON + 40 * DAY
 LONG_AGO = 978_307_200_000_000
 #: So many round trips to the database make most drains.
 TRIPS = 26
@@ -61,7 +63,7 @@ class LogLost:
 
 @dataclass(frozen=True, slots=True)
 class Compress:
-    """Ranges are compressed, where the engine does so."""
+    """Ranges are compressed, and what landed in columns is sorted, where the engine does so."""
 
 
 Step = Send | Work | LogLost | Compress
@@ -106,8 +108,7 @@ class World:
                     for rows in self.sent:
                         self._append(rows)
                 case Compress():
-                    with self.observer.cursor() as cursor:
-                        self.engine.compress_before(cursor, NOON + 1000 * DAY)
+                    self._compress()
                 case Work():
                     self._work(step)
         end = time.monotonic() + SETTLE_SECONDS
@@ -199,6 +200,12 @@ class World:
         while left and self.observer.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", [left]).fetchone():
             assert time.monotonic() < end, "a connection without a client goes on"
 
+    def _compress(self) -> None:
+        with self.observer.cursor() as cursor:
+            self.engine.compress_before(cursor, END)
+            for chunk in self.engine.unsorted(cursor, END):
+                assert compact(drains_connection, chunk, SETTLE_SECONDS) == "done"
+
     def _is_stored(self, shard: int) -> bool:
         stored = positions.look(self.observer, shard).stored
         reading = self.source.log.read(shard, stored, 1)
@@ -208,7 +215,7 @@ class World:
 @pytest.fixture(params=list(Layout), ids=lambda layout: layout.value)
 def world(request: pytest.FixtureRequest, platform_db: None) -> Iterator[World]:
     source = Source.make(len(SHARDS) * SERIES_A_SHARD)
-    times = [LONG_AGO, *range(NOON - DAY, NOON + 40 * DAY, DAY)]
+    times = [LONG_AGO, *range(NOON - DAY, END, DAY)]
     with (
         readings_table(request.param, times) as engine,
         drains_connection() as observer,
@@ -228,7 +235,7 @@ def holds(world: World, steps: list[Step]) -> None:
 
 
 FEW = settings(
-    max_examples=15,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,
@@ -243,7 +250,7 @@ def test_each_reading_is_stored_once_whatever_dies(world: World, steps: list[Ste
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=1500, derandomize=False, print_blob=True)
+@settings(FEW, max_examples=2500, derandomize=False, print_blob=True)
 @given(steps=streams(100))
 def test_each_reading_is_stored_once_whatever_dies_at_length(world: World, steps: list[Step]) -> None:
     holds(world, steps)

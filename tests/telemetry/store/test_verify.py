@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
 
 from telemetry.database import connect
 from telemetry.deletion import delete_device
@@ -19,6 +20,7 @@ from telemetry.store.verify import Verified, verify
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import TABLE, engine_in_use
 from tests.builders import drain_all, make_device, make_key, post_readings
+from tests.faults.verified import unsound
 
 _DAY = 86_400_000_000
 _BEGIN = 1_795_255_200_000_000  # 2026-11-21T10:00:00Z
@@ -92,6 +94,19 @@ def test_readings_of_a_deleted_device_that_still_have_to_go_are_no_fault(platfor
     drain_all()
     delete_device(device)
     assert told()[0] == 0
+
+
+def test_the_fault_suite_tells_what_is_wrong_and_where_nothing_was_looked_at(unguarded: None) -> None:
+    parameters = connection.get_connection_params()
+    url = make_conninfo(
+        **{name: parameters[name] for name in ("host", "port", "dbname", "user", "password") if name in parameters}
+    )
+    series = Series.objects.create(device=make_device("pump-7"), metric="a").pk
+    store((series, _BEGIN, 1.0), (series, _BEGIN - _DAY, 3.0))
+    assert unsound(url, 2) == []
+    assert unsound(url, 3) == ["verify_readings looked at 2 readings, 3 are stored"]
+    store((series, _BEGIN, 2.5))
+    assert unsound(url, 3) == ["verify_readings: twice: pump-7 · a · 2026-11-21T10:00:00Z: 1, 2.5"]
 
 
 def test_an_impossible_range_is_refused(platform_db: None) -> None:
