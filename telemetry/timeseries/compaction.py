@@ -1,4 +1,4 @@
-"""Columnar chunks that are written no more are sorted as a whole: smaller by a third, and a series is found in one place.
+"""Columnar chunks that are written no more are sorted as a whole: smaller, and a series is found in one place.
 
 TimescaleDB locks a chunk against writers while it sorts it, and for a moment at the end against readers too. So whoever
 sorts gives way: a drain that waits for the chunk has the work cancelled, and it is done again later, from the start.
