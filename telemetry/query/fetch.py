@@ -1,13 +1,13 @@
 """Rows of a level, or readings, out of their tables: the SQL of every question.
 
-Each window (tag, series, low, high) goes down the index by itself. The tag says whose rows they are: the place of a
-series, or of a line where the server itself adds up. Rows come packed in one binary value: no Python object for each.
+Each window (tag, series, low, high) goes down the index by itself, except in landed columns (`landed_rows`). The tag says
+whose rows they are: the place of a series, or of a line where the server itself adds up. Rows come packed in one binary
+value: no Python object for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 
 from telemetry.binary_arrays import int4_array, timestamptz_array
 from telemetry.binary_rows import TO_2000
+from telemetry.query import landed_rows
+from telemetry.query.landed_rows import LOOK_SECONDS, Part, Windows, landed_apart
+from telemetry.query.newest import newest_in
 from telemetry.query.snapshot import Cursor
 from telemetry.rollups.levels import DAY, Level
 from telemetry.timeseries.engine import EARLIEST, TABLE, as_timestamp
+from telemetry.timeseries.landed import landed
+from telemetry.timeseries.landed import parts as parts_of_time
 
 __all__ = [
     "Part",
@@ -38,22 +43,6 @@ Rows = NDArray[Any]
 class TooManyRows(Exception):
     """More rows than the limit lie in the windows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """Ranges [low, high) µs since 1970 of series, each with the tag that its rows get."""
-
-    tag: NDArray[np.int32]
-    series: NDArray[np.int32]
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.series)
-
-
-#: Where to read: rows of a level, or readings (None).
-Part = tuple[Level | None, Windows]
 
 #: (PostgreSQL's function that packs it, numpy's type) of each column that can be asked for.
 _INT8 = ("int8send", ">i8")
@@ -75,11 +64,17 @@ def rows_of(cursor: Cursor, parts: Sequence[Part], columns: Sequence[str], limit
     for name in columns:
         packer, kind = _INT8 if name == "count" else _FLOAT8
         fields.append((name, f"{packer}({name})", kind))
-    packed = _packed(cursor, fields, f"{_union(parts, columns)} LIMIT %s", [*_parameters(parts), limit + 1])
-    if len(packed) > limit:
+    parts, in_columns = landed_apart(cursor, parts)
+    found = [np.empty(0, _native(fields))]
+    if parts:
+        packed = _packed(cursor, fields, f"{_union(parts, columns)} LIMIT %s", [*_parameters(parts), limit + 1])
+        packed["time"] += TO_2000
+        found.append(packed)
+    for part, windows in in_columns:
+        found += [each.rows(columns, found[0].dtype) for each in landed_rows.read(cursor, part, windows)]
+    if sum(map(len, found)) > limit:
         raise TooManyRows
-    packed["time"] += TO_2000
-    return packed
+    return np.concatenate(found)
 
 
 def added_up(
@@ -91,6 +86,7 @@ def added_up(
     """
     fields = [("tag", "int4send(tag)", ">i4"), ("bucket", "int4send(bucket)", ">i4")]
     fields += [(name, f"float8send({name})", ">f8") for name in ("rows", "count", "mean", *columns)]
+    parts, in_columns = landed_apart(cursor, parts)
     wanted = ("count", "mean", *columns)
     added = "".join(f", {name}({name}) AS {name}" for name in columns)
     inner = (
@@ -99,7 +95,10 @@ def added_up(
         f"SELECT tag, width_bucket(time, %b) - 1 AS bucket, {', '.join(wanted)} FROM ({_union(parts, wanted)}) AS found "
         "LIMIT %s) AS each GROUP BY tag, bucket"
     )
-    packed = _packed(cursor, fields, inner, [timestamptz_array(edges), *_parameters(parts), limit + 1])
+    found = [landed_rows.sums(cursor, part, windows, edges, _native(fields)) for part, windows in in_columns]
+    if parts:
+        found.append(_packed(cursor, fields, inner, [timestamptz_array(edges), *_parameters(parts), limit + 1]))
+    packed = np.concatenate([np.empty(0, _native(fields)), *found])
     if packed["rows"].sum() > limit:
         raise TooManyRows
     return packed
@@ -143,6 +142,18 @@ def estimated_readings(cursor: Cursor, windows: Windows) -> float:
 
 
 def _last_between(cursor: Cursor, series: NDArray[np.int32], low: int, high: int) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for part in parts_of_time(landed(cursor, LOOK_SECONDS), low, high):
+        missing = series[~np.isin(series, list(found))]
+        if part.landed is not None:
+            newest = newest_in(cursor, part, missing, part.high)
+            found |= {number: value for number, (_, value) in newest.items()}
+        elif len(missing):
+            found |= _last_each(cursor, missing, part.low, part.high)
+    return found
+
+
+def _last_each(cursor: Cursor, series: NDArray[np.int32], low: int, high: int) -> dict[int, float]:
     cursor.execute(
         f"SELECT s.id, newest.value FROM unnest(%b) AS s (id) CROSS JOIN LATERAL ("
         f"SELECT value FROM {TABLE} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1"
@@ -191,5 +202,9 @@ def _packed(cursor: Cursor, fields: Sequence[tuple[str, str, str]], inner: str, 
     row = cursor.fetchone()
     assert row is not None
     sent = np.frombuffer(row[0] or b"", np.dtype([(name, kind) for name, _, kind in fields]))
-    # In the machine's own order of bytes, for arithmetic.
-    return sent.astype(np.dtype([(name, kind.replace(">", "=")) for name, _, kind in fields]))
+    return sent.astype(_native(fields))
+
+
+def _native(fields: Sequence[tuple[str, str, str]]) -> np.dtype[Any]:
+    """In the machine's own order of bytes, for arithmetic."""
+    return np.dtype([(name, kind.replace(">", "=")) for name, _, kind in fields])

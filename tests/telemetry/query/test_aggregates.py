@@ -15,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telemetry.database import connect
+from telemetry.query import fetch, landed_rows
 from telemetry.query.aggregates import aggregate
 from telemetry.query.buckets import Bucket, parse_bucket
 from telemetry.query.question import FUNCTIONS, Answer, Limits, Line, Question
 from telemetry.timeseries.engine import as_microseconds
+from telemetry.timeseries.landed import Landed
 from tests.telemetry.importing.reading_files import NAB
 from tests.telemetry.query.obvious import Streams, recomputed
 from tests.telemetry.query.rolled import Reading, begin, by_series, put, roll_up
@@ -102,10 +104,21 @@ def cases(draw: st.DrawFn) -> tuple[list[list[Reading]], list[int], Question]:
     return batches, uptos, asked(series, start, end, bucket, functions, zone)
 
 
+@pytest.mark.parametrize("many", [1, 32], ids=["sums", ""])
+@pytest.mark.parametrize("landed", [None, 0, 10**12], ids=["", "landed in stretches", "landed one by one"])
 @given(case=cases())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_answer_is_what_the_readings_say(database: psycopg.Connection[Any], case: Any) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_answer_is_what_the_readings_say(
+    database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, case: Any, landed: int | None, many: int
+) -> None:
+    """``landed``: so many rows are said to lie in landed columns, from a day before the question to the middle of it;
+    from so ``many`` series on the server adds them up."""
     batches, uptos, question = case
+    middle = (question.start + question.end) // 2
+    known = () if landed is None else (Landed(question.start - DAY, middle, landed, question.start - DAY, 3),)
+    monkeypatch.setattr(landed_rows, "_MANY", many)
+    for module in (landed_rows, fetch):
+        monkeypatch.setattr(module, "landed", lambda cursor, within: known)
     begin(database)
     stored: list[Reading] = []
     for batch, upto in zip(batches, uptos, strict=True):
