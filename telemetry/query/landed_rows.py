@@ -107,7 +107,7 @@ def sums(cursor: Cursor, part: Landed, windows: Windows, edges: NDArray[np.int64
     """(tag, bucket, rows, count, mean and what else ``kind`` has of min and max), of a tag and bucket perhaps several; a
     bucket is its place between the edges (µs)."""
     pieces = _cut(windows, edges)
-    spans, span, many = np.unique(np.stack([pieces.low, pieces.high]), axis=1, return_inverse=True, return_counts=True)
+    _, span, many = np.unique(np.stack([pieces.low, pieces.high]), axis=1, return_inverse=True, return_counts=True)
     span, common = span.ravel(), np.flatnonzero(many >= _MANY)
     if len(common) > _MOST_TIMES:
         common = common[:0]
