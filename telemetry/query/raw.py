@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
+import psycopg
 from django.db import connection
 
-from telemetry.timeseries.engine import EARLIEST, TABLE, as_timestamp
+from telemetry.query.landed_rows import LOOK_SECONDS
+from telemetry.timeseries.engine import EARLIEST, TABLE, as_microseconds, as_timestamp
+from telemetry.timeseries.landed import FOREVER, Landed, Part, landed, parts
+from telemetry.timeseries.stretches import Windows, in_windows
 
 __all__ = ["Order", "Position", "Reading", "pages", "raw"]
 
@@ -16,7 +22,7 @@ Order = Literal["asc", "desc"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = as_timestamp(EARLIEST)
-_LAST = datetime.max.replace(tzinfo=_FIRST.tzinfo)
+_LAST = as_timestamp(FOREVER)
 _LEAST_ROWS = 16
 
 
@@ -49,8 +55,9 @@ def raw(
 ) -> list[Reading]:
     """At most `limit` readings of these series with event times in [start, end), by (time, series id).
 
-    `after` goes on behind a reading (before it, in descending order). Each series is read along its own index, in
-    portions: a page of a device with 500 metrics reads about the rows that it shows, not all that lie in the range.
+    `after` goes on behind a reading (before it, in descending order). Each series is read along its own index, or out of
+    landed columns in stretches of time, in portions: a page of a device with 500 metrics reads about the rows that it
+    shows, not all that lie in the range.
     """
     windows = _windows(series_ids, start or _FIRST, end or _LAST, order, after)
     rows: list[Reading] = []
@@ -126,6 +133,70 @@ def _next(time: datetime) -> datetime:
 
 def _read(windows: dict[int, _Window], series_ids: list[int], order: Order, portion: int) -> dict[int, list[Reading]]:
     """The next readings of each series, at most `portion` each."""
+    low, high = min(windows[each][0] for each in series_ids), max(windows[each][1] for each in series_ids)
+    found: dict[int, list[Reading]] = {}
+    with connection.cursor() as cursor:
+        since, until = max(EARLIEST, as_microseconds(low)), min(FOREVER, as_microseconds(high))
+        known = parts(landed(cursor, LOOK_SECONDS), since, until)
+        for part in known if order == "desc" else known[::-1]:
+            hungry = {
+                each: window
+                for each in series_ids
+                if len(found.get(each, ())) < portion and (window := _inside(windows[each], part))
+            }
+            if hungry and part.landed is not None:
+                with connection.wrap_database_errors, psycopg.Cursor(cursor.connection) as own:
+                    more = _along(own, part, hungry, order, portion)
+            else:
+                more = _down(cursor, hungry, order, portion) if hungry else {}
+            for series_id, got in more.items():
+                found[series_id] = (found.get(series_id, []) + got)[:portion]
+    return found
+
+
+def _inside(window: _Window, part: Part) -> _Window | None:
+    low, high = max(window[0], as_timestamp(part.low)), min(window[1], as_timestamp(part.high))
+    return (low, high) if low < high else None
+
+
+def _along(
+    cursor: psycopg.Cursor[Any], part: Part, windows: dict[int, _Window], order: Order, portion: int
+) -> dict[int, list[Reading]]:
+    """The same out of landed columns: in stretches that grow, away from where the page begins."""
+    assert part.landed is not None
+    found: dict[int, list[Reading]] = {each: [] for each in windows}
+    low = np.array([as_microseconds(window[0]) for window in windows.values()])
+    high = np.array([as_microseconds(window[1]) for window in windows.values()])
+    series = np.array(list(windows), np.int32)
+    now = int(time.time() * 1e6)
+    begin = int(low.min()) if order == "asc" else int(high.max())
+    reached = max(begin, part.landed.since) if order == "asc" else min(begin, now)
+    length = _stretch(part.landed, portion, now)
+    while len(series):
+        reached = reached + length if order == "asc" else reached - length
+        length *= 4
+        since, until = (begin, reached) if order == "asc" else (reached, begin)
+        some = (low < until) & (high > since)
+        if some.any():
+            each = Windows(series[some], np.maximum(low[some], since), np.minimum(high[some], until))
+            rows = zip(*(column.tolist() for column in in_windows(cursor, part.landed, each)), strict=True)
+            got = [Reading(as_timestamp(at), number, value) for number, at, value in rows]
+            for reading in got if order == "asc" else got[::-1]:
+                if len(found[reading.series_id]) < portion:
+                    found[reading.series_id].append(reading)
+        begin = reached
+        full = np.array([len(found[number]) >= portion for number in series.tolist()], np.bool_)
+        left = ~full & ((high > reached) if order == "asc" else (low < reached))
+        series, low, high = series[left], low[left], high[left]
+    return found
+
+
+def _stretch(known: Landed, portion: int, now: int) -> int:
+    """About the time (µs) in which a series has so many readings."""
+    return max(2_000_000, round(1.5e6 * portion * known.series / max(1.0, known.rows_a_second(now))))
+
+
+def _down(cursor: Any, windows: dict[int, _Window], order: Order, portion: int) -> dict[int, list[Reading]]:
     direction = "DESC" if order == "desc" else "ASC"
     # The outer bounds are constants, by which the planner leaves out partitions; the inner ones differ by series.
     sql = f"""
@@ -138,13 +209,11 @@ def _read(windows: dict[int, _Window], series_ids: list[int], order: Order, port
             ORDER BY time {direction} LIMIT %s
         ) AS reading
     """
-    lows = [windows[series_id][0] for series_id in series_ids]
-    highs = [windows[series_id][1] for series_id in series_ids]
+    lows, highs = [window[0] for window in windows.values()], [window[1] for window in windows.values()]
     found: dict[int, list[Reading]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [series_ids, lows, highs, min(lows), max(highs), portion])
-        for row in cursor.fetchall():
-            found.setdefault(row[1], []).append(Reading(*row))
+    cursor.execute(sql, [list(windows), lows, highs, min(lows), max(highs), portion])
+    for row in cursor.fetchall():
+        found.setdefault(row[1], []).append(Reading(*row))
     for got in found.values():
         got.sort(reverse=order == "desc")
     return found
