@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from benchmarks.fleet import FLEET, EventClock, Fleet
 from benchmarks.load import requests, sender, wrk
 from benchmarks.load.requests import ACCEPTED, Load
 from benchmarks.load.result import LostReading, Sent
-from benchmarks.machine import memory
+from benchmarks.machine import memory, rules
 from benchmarks.machine.ground import Ground
 from benchmarks.machine.history import History, build
 from benchmarks.machine.platform import Access, Platform
@@ -32,7 +33,7 @@ READINGS = 1_000_000
 STORED_ROWS = 50_000_000
 
 _DEVICE_KEYS = 1_000
-_AWAKENINGS = 5
+_AWAKENINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +142,26 @@ class Bench:
         self.store.empty()
         return self.way(load)
 
+    @contextmanager
+    def thresholds(self, count: int) -> Iterator[None]:
+        """So many active ones over FLEET (benchmarks.machine.rules), every process awake again.
+
+        Making them places devices in groups, and every process forgets a device that is placed anew: it would look them up
+        one by one while a clock runs, in a load whose bodies each speak of one device.
+        """
+        with rules.active(self.store.connection, FLEET, count):
+            self.warm_up(FLEET)
+            yield
+
     def warm_up(self, fleet: Fleet) -> None:
         """Send some readings of every series, so that none is new in what follows and every process is awake.
 
-        New connections may reach another process than the last time: after a few, every process knows every series.
+        One connection speaks of all of them, and each new one may reach another process than the last: after a few, every
+        process knows every series. Spread over several connections, a process would know those of some, and look up the
+        others while a clock runs.
         """
         for _ in range(_AWAKENINGS):
-            load = self.load(bodies.one_metric, readings=max(2 * fleet.series, 20_000), fleet=fleet)
+            load = self.load(bodies.one_metric, readings=max(fleet.series, 1_000), connections=1, fleet=fleet)
             committed = self.store.committed()
             # A process that has just started may refuse at first; our own generator sends again what was refused.
             sender.send(load, self.platform.port)

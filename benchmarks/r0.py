@@ -71,15 +71,17 @@ class Yardstick:
             connection.execute(f"DROP TABLE {TABLE}")
 
 
-def write_together(connections: list[psycopg.Connection], shares: Sequence[Iterable[bytes]]) -> float:
-    """Seconds that the connections take to write a share each, at once."""
+def write_together(
+    connections: list[psycopg.Connection], shares: Sequence[Iterable[bytes]], *, landed: bool = False
+) -> float:
+    """Seconds that the connections take to write a share each, at once; as rows, or `landed` in columns."""
     errors: list[BaseException] = []
     ready = threading.Barrier(len(connections) + 1)
 
     def write(connection: psycopg.Connection, share: Iterable[bytes]) -> None:
         try:
             ready.wait()
-            rows.copy_all(connection, TABLE, share)
+            rows.copy_all(connection, TABLE, share, landed=landed)
         except BaseException as error:
             errors.append(error)
 

@@ -108,7 +108,9 @@ DATABASE_OPTIONS = {
         f"-c statement_timeout={int(STATEMENT_SECONDS * 1000)} -c lock_timeout={_timeout_ms} "
         f"-c idle_in_transaction_session_timeout={3 * _timeout_ms} "
         # TimescaleDB would refuse a drain of late readings that touches more of its compressed chunks than that, for ever.
-        "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0"
+        "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0 "
+        # The planner takes a look at many chunks for expensive and has it compiled, which costs more than it ever saves.
+        "-c jit=off"
     ),
 }
 

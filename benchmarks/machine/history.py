@@ -3,13 +3,14 @@
 Half of the rows are a year of few devices that speak often, the other half a day and a half of a thousand devices, which
 are one group. Besides, every series of the headline fleet has one reading, so that each of them has a latest value. The
 rows go past the platform straight into its table, with the marks that a drain would leave; its own command rolls them up.
+Where the platform lands columns, they are landed too, and those chunks are sorted that its upkeep would have sorted by now.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,11 @@ from iotplatform.env import BASE_DIR
 from iotplatform.launcher.command import Command
 from telemetry.rollups.again import mark_range
 from telemetry.rollups.levels import LEVELS
+from telemetry.timeseries.compaction import compact
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
 
-__all__ = ["CROWD", "CROWD_GROUP", "METRIC", "YEARS", "History", "build", "fill", "roll_up"]
+__all__ = ["CROWD", "CROWD_GROUP", "METRIC", "YEARS", "History", "build", "fill", "roll_up", "sort_landed"]
 
 METRIC = METRICS[0]
 YEARS = Fleet("year", devices=20, metrics=1)
@@ -37,7 +39,12 @@ CROWD = Fleet("crowd", devices=1_000, metrics=1)
 CROWD_GROUP = "crowd"
 YEAR_DAYS, CROWD_DAYS = 400, 1.65
 _DAY_MS = 86_400_000
-_ROWS_AT_ONCE = 2_000_000
+#: Later than any event time (µs since 1970).
+_EVER = 1 << 62
+#: The platform's own upkeep (telemetry.compaction) takes the same lock: two at one chunk are in each other's way.
+_ALONE = "SELECT pg_advisory_lock(hashtextextended('telemetry.compaction', 0))"
+#: A writer may be kept waiting so long: nobody else writes then.
+_PATIENCE_SECONDS = 60.0
 
 _SERIES = """
 INSERT INTO telemetry_series (device_id, metric) SELECT id, %s FROM telemetry_device WHERE name LIKE %s
@@ -76,6 +83,7 @@ def build(ground: Ground, platform: Platform, store: Store, end: int, wanted: in
         steps = max(1, round(wanted * share / len(series)))
         step_ms = max(1, round(days * _DAY_MS / steps))
         written += fill(ground, store, series, end - steps * step_ms, steps, step_ms)
+    sort_landed(ground, store, int(time.time() * 1e6) - ground.config.compact_after_minutes * 60_000_000)
     store.settle()
     store.must_have(written)
     connection.execute("ANALYZE")
@@ -99,16 +107,18 @@ def roll_up(platform: Platform, store: Store, end: int) -> None:
 def fill(ground: Ground, store: Store, series: NDArray[np.int32], start: int, steps: int, step_ms: int) -> int:
     """Store past the platform: one reading of each series every `step_ms`; over two connections, as R0 does."""
     with store.connection.cursor() as cursor:
-        days = ground.config.partition_days
+        engine = engine_in_use(cursor)
         times = np.arange(start, start + steps * step_ms + _DAY_MS, _DAY_MS, np.int64) * 1000
-        Coverage(engine_in_use(cursor), days).ensure(cursor, times)
+        Coverage(engine, ground.config.partition_days).ensure(cursor, times)
+    landed = not engine.refuses_repeats
     halves = np.array_split(series, 2)
     errors: list[BaseException] = []
 
     def write(half: NDArray[np.int32]) -> None:
         try:
             with psycopg.connect(ground.database.url, autocommit=True) as connection:
-                rows.copy_all(connection, "telemetry_reading", _bodies(half, start, steps, step_ms))
+                bodies = rows.statements(half, start, steps * len(half), step_ms, landed=landed)
+                rows.copy_all(connection, "telemetry_reading", bodies, landed=landed)
         except BaseException as error:
             errors.append(error)
 
@@ -122,5 +132,15 @@ def fill(ground: Ground, store: Store, series: NDArray[np.int32], start: int, st
     return steps * len(series)
 
 
-def _bodies(series: NDArray[np.int32], start: int, steps: int, step_ms: int) -> Iterator[bytes]:
-    return rows.statements(series, start, steps * len(series), step_ms)
+def sort_landed(ground: Ground, store: Store, before: int = _EVER) -> None:
+    """Sort the landed chunks, all or those that end before a time (µs since 1970). Raises RuntimeError where one resists."""
+
+    def connect() -> psycopg.Connection:
+        return psycopg.connect(ground.database.url, autocommit=True)
+
+    with connect() as alone, alone.cursor() as cursor:
+        cursor.execute(_ALONE)
+        for chunk in engine_in_use(cursor).unsorted(cursor, before):
+            outcome = compact(connect, chunk, _PATIENCE_SECONDS)
+            if outcome != "done":
+                raise RuntimeError(f"{chunk.table} could not be sorted: {outcome}")

@@ -61,9 +61,18 @@ class Store:
     def empty(self) -> None:
         """Throw away all readings and begin the next measurement with nothing left to write.
 
-        The platform's memory of newest times stays right: it only ever says that a reading is not new.
+        The platform's memory stays right: its newest times only ever say that a reading is not new, and the ranges that it
+        has made are made again. A chunk that COPY itself had to make would lose rows: of those that one drain writes as rows
+        nothing is seen any more once another, which waited for it to make the chunk, has landed columns there.
         """
-        self._connection.execute(f"TRUNCATE {TABLE}")
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            engine = engine_in_use(cursor)
+            ranges = engine.ranges(cursor)
+            cursor.execute(f"TRUNCATE {TABLE}")
+            left = {part.start for part in engine.ranges(cursor)}
+            for part in ranges:
+                if part.start not in left:
+                    engine.add_range(cursor, part.start, part.end)
         self._database.checkpoint()
 
     def settle(self) -> None:

@@ -14,7 +14,6 @@ import statistics
 
 from benchmarks import bodies
 from benchmarks.bench import CONNECTIONS, READINGS, ROUNDS, Bench, in_turn, ratio, say
-from benchmarks.fleet import FLEET
 from benchmarks.machine import rules
 from benchmarks.report import Result
 
@@ -32,7 +31,7 @@ _MANY_CONNECTIONS = 64
 
 
 def measure(bench: Bench) -> Result:
-    with rules.active(bench.store.connection, FLEET, THRESHOLDS):
+    with bench.thresholds(THRESHOLDS):
         return _measure(bench)
 
 

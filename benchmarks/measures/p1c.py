@@ -10,8 +10,6 @@ import statistics
 
 from benchmarks import bodies
 from benchmarks.bench import ROUNDS, Bench, in_turn, ratio
-from benchmarks.fleet import FLEET
-from benchmarks.machine import rules
 from benchmarks.measures.p1 import THRESHOLDS
 from benchmarks.report import Result
 
@@ -21,7 +19,7 @@ GOAL_PLAIN, GOAL_TIMESCALE = 0.75, 1.2
 
 
 def measure(bench: Bench) -> Result:
-    with rules.active(bench.store.connection, FLEET, THRESHOLDS):
+    with bench.thresholds(THRESHOLDS):
         return _measure(bench)
 
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from benchmarks import bodies
 from benchmarks.bench import CONNECTIONS, Bench
-from benchmarks.fleet import FLEET
 from benchmarks.load import sender, watch
 from benchmarks.load.result import LostReading
-from benchmarks.machine import rules
 from benchmarks.measures.p1 import THRESHOLDS
 from benchmarks.report import Result
 
@@ -29,7 +27,7 @@ _PROBES_PER_SECOND = 8
 
 
 def measure(bench: Bench) -> Result:
-    with rules.active(bench.store.connection, FLEET, THRESHOLDS):
+    with bench.thresholds(THRESHOLDS):
         return _measure(bench)
 
 

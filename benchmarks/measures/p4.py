@@ -23,7 +23,7 @@ GOALS = {1_000: 0.05, 100_000: 0.10}
 
 def measure(bench: Bench) -> Result:
     def with_(count: int) -> float:
-        with rules.active(bench.store.connection, FLEET, count):
+        with bench.thresholds(count):
             # What was compiled is used once before the clock runs, as it is on a platform that has been up for a while.
             bench.way(bench.load(bodies.one_metric, readings=2 * FLEET.series))
             rate = bench.empty_way(bench.load(bodies.one_metric)).rate

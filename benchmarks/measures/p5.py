@@ -92,14 +92,15 @@ def _fill(bench: Bench) -> None:
         [f"{FLEET.prefix}-%"],
     ).fetchall()
     with connection.cursor() as cursor:
-        days = bench.ground.config.partition_days
+        engine, days = engine_in_use(cursor), bench.ground.config.partition_days
         span = np.array([start, start + steps * STEP_MS], np.int64) * 1000
-        Coverage(engine_in_use(cursor), days).ensure(cursor, span)
+        Coverage(engine, days).ensure(cursor, span)
+    landed = not engine.refuses_repeats
     halves = np.array_split(np.array(series, np.int32).ravel(), 2)
-    shares = [rows.statements(half, start, ROWS // 2) for half in halves]
+    shares = [rows.statements(half, start, ROWS // 2, landed=landed) for half in halves]
     writers = [psycopg.connect(bench.ground.database.url, autocommit=True) for _ in shares]
     try:
-        write_together(writers, shares)
+        write_together(writers, shares, landed=landed)
     finally:
         for writer in writers:
             writer.close()

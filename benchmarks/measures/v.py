@@ -25,7 +25,6 @@ from benchmarks.fleet import FLEET, STEP_MS
 from benchmarks.load import requests
 from benchmarks.load.requests import Load
 from benchmarks.load.result import LostReading
-from benchmarks.machine import rules
 from benchmarks.machine.processes import ProcessGroup
 from benchmarks.measures.p1 import THRESHOLDS
 from benchmarks.report import Result, skipped
@@ -64,7 +63,7 @@ def measure(bench: Bench) -> Result:
     if not peers:
         return skipped(ID, WHAT, "; ".join(missing))
     yardsticks: list[float] = []
-    with rules.active(bench.store.connection, FLEET, THRESHOLDS):
+    with bench.thresholds(THRESHOLDS):
         rates = {size: _rates(bench, peers, size, yardsticks) for size in SIZES}
     found = {str(size): _compared(rates[size]) for size in SIZES}
     detail = {
