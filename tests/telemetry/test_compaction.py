@@ -103,7 +103,9 @@ def test_a_query_that_takes_long_is_not_waited_for_and_the_chunk_rests(db: psyco
     compactor = Compactor(clock=lambda: now[0])
     with connect(autocommit=False) as reader:
         assert len(reader.execute("SELECT * FROM telemetry_reading").fetchall()) == 3000
+        began = time.monotonic()
         assert [outcome for _, outcome in compactor.work(SOON, always, LATER)] == ["held"]
+        assert time.monotonic() - began < 4, "other readers queued behind it for long"
         assert status(db) == [11], "nothing of it was kept"
     assert compactor.work(SOON, always, LATER) == []
     now[0] += 60
