@@ -29,6 +29,8 @@ _MOST_PATIENCE_SECONDS = 2.0
 #: After an attempt in vain a chunk is left alone so long, after each further one twice as long.
 _REST_SECONDS = 60.0
 _MOST_REST_SECONDS = 3600.0
+#: A sorted chunk is not sorted again sooner: readings that come late in many pieces would have it sorted for each.
+_AGAIN_SECONDS = 3600.0
 #: After a chunk the machine has a pause as long as the work was, up to this (s).
 _MOST_PAUSE_SECONDS = 60.0
 _LOCK = "telemetry.compaction"
@@ -42,9 +44,8 @@ class Backlog:
     #: Of them, those that have columns as they were landed, and those that have rows; ended or not.
     landed: int
     rows: int
-    #: Those that are due, and for how long (s) the one that waits longest is.
+    #: Those that are due: since their time is over, or since something came late.
     due: int
-    behind_seconds: float
 
 
 def backlog(cursor: Cursor, config: Any, now: int | None = None) -> Backlog:
@@ -54,13 +55,11 @@ def backlog(cursor: Cursor, config: Any, now: int | None = None) -> Backlog:
     engine = engine_in_use(cursor)
     ranges = engine.ranges(cursor)
     waiting = engine.unsorted(cursor, max((part.end for part in ranges), default=0))
-    ends = [chunk.end for chunk in waiting if chunk.end <= before]
     return Backlog(
         chunks=len(ranges),
         landed=sum(chunk.landed for chunk in waiting),
         rows=sum(chunk.rows for chunk in waiting),
-        due=len(ends),
-        behind_seconds=(before - min(ends)) / 1e6 if ends else 0.0,
+        due=sum(chunk.end <= before for chunk in waiting),
     )
 
 
@@ -128,9 +127,11 @@ class Compactor:
         before = now - config.compact_after_minutes * 60_000_000
         with connection.cursor() as cursor:
             due = engine_in_use(cursor).unsorted(cursor, before)
+        names, clock = {chunk.table for chunk in due}, self._clock()
+        self._resting = {name: rest for name, rest in self._resting.items() if name in names or rest[1] > clock}
         for chunk in due:
             _, until = self._resting.get(chunk.table, (0, 0.0))
-            if self._clock() >= until:
+            if clock >= until:
                 return chunk
         return None
 
@@ -147,6 +148,7 @@ class Compactor:
         if outcome in ("gave_way", "held"):
             self._rest(chunk, vain)
         elif outcome == "done":
+            self._resting[chunk.table] = (0, self._clock() + _AGAIN_SECONDS)
             measures.compaction_seconds.observe(seconds)
         measures.compactions.labels(outcome).inc()
         logger.info("chunk_compacted", extra={"chunk": chunk.table, "outcome": outcome, "seconds": round(seconds, 2)})

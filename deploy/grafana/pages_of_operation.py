@@ -171,18 +171,13 @@ DATABASE = Dashboard(
         ),
         Panel(
             "Chunks",
-            "How many there are, and how many are not sorted yet.",
+            "How many there are, and how many are to be sorted.",
             (("max by (state) (iot_readings_chunks)", "{{state}}"),),
         ),
         Panel(
-            "Chunks due to be sorted",
-            "For how long the one that waits longest is; attempts in vain are those that gave way to drains or queries.",
-            (
-                ("max(iot_compaction_behind_seconds)", "behind"),
-                ("sum by (outcome) (increase(iot_compactions_total[$__rate_interval]))", "{{outcome}}"),
-            ),
-            "s",
-            alarm_at=86400,
+            "Attempts at sorting chunks",
+            "Those that gave way to drains or were held by queries are made again.",
+            (("sum by (outcome) (increase(iot_compactions_total[$__rate_interval]))", "{{outcome}}"),),
         ),
         Panel(
             "Written for want of memory",

@@ -93,17 +93,14 @@ def _chunks(connection: Any) -> Iterator[Metric]:
         found = backlog(cursor, settings.PLATFORM)
     family = GaugeMetricFamily(
         "iot_readings_chunks",
-        "Partitions or chunks of readings; of them landed: with columns that are not sorted, rows: with rows beside or without.",
+        "Partitions or chunks of readings; of columnar ones landed: with columns that are not sorted, rows: with rows, due: to be "
+        "sorted, for their time is over.",
         labels=["state"],
     )
-    for state, count in (("all", found.chunks), ("landed", found.landed), ("rows", found.rows)):
+    counts = {"all": found.chunks, "landed": found.landed, "rows": found.rows, "due": found.due}
+    for state, count in counts.items():
         family.add_metric([state], count)
     yield family
-    yield GaugeMetricFamily(
-        "iot_compaction_behind_seconds",
-        "For how long the columnar chunk that waits longest is due to be sorted; 0 where none is.",
-        found.behind_seconds,
-    )
 
 
 def log_server() -> Answer:

@@ -64,5 +64,5 @@ def _status(connection: psycopg.Connection[Any], config: Any) -> Iterator[str]:
         found = backlog(cursor, config)
     yield (
         f"{found.chunks} chunks, {found.landed} with columns as they were landed, {found.rows} with rows; {found.due} are due to "
-        f"be sorted{f', for {found.behind_seconds / 3600:.1f} h' if found.due else ''}."
+        "be sorted."
     )
