@@ -17,6 +17,8 @@ from telemetry.timeseries.engine import Engine
 DAY = 86_400_000_000
 #: 1 November 2026, 12:00 UTC, µs since 1970.
 NOON = 1_793_534_400_000_000
+#: Rows beside landed columns: one call merges them, the next one sorts.
+_CALLS = 2
 Row = tuple[int, int, float]
 
 
@@ -34,6 +36,8 @@ class Store:
     engine: Engine
     copy: bool
     days: int = 7
+    #: From so many new rows on a drain lands in columns, where the engine and the server can do that.
+    columnar_from: int | None = None
     frontier: Frontier = field(default_factory=Frontier)
 
     def __post_init__(self) -> None:
@@ -41,7 +45,7 @@ class Store:
 
     @property
     def loader(self) -> Loader:
-        return Loader(self.copy, self.engine.refuses_repeats)
+        return Loader(self.copy, self.engine.refuses_repeats, self.columnar_from)
 
     def drain(self, *rows: Row) -> Stored:
         """Store a batch, as a drain does."""
@@ -71,6 +75,23 @@ class Store:
     def ranges(self) -> list[tuple[int, int]]:
         with self.connection.cursor() as cursor:
             return [(part.start, part.end) for part in self.engine.ranges(cursor)]
+
+    def pack(self, before: int) -> list[str]:
+        """Compress ranges that end at or before that event time (µs), or sort what landed there, as beat does; their
+        names."""
+        with self.connection.cursor() as cursor:
+            packed = self.engine.compress_before(cursor, before)
+            packed += [chunk.table for chunk in self.engine.unsorted(cursor, before)]
+            for _ in range(_CALLS):
+                for chunk in self.engine.unsorted(cursor, before):
+                    cursor.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", [chunk.table])
+            assert self.engine.unsorted(cursor, before) == []
+        return packed
+
+    @property
+    def lands(self) -> bool:
+        """Whether its drains are written straight into columns."""
+        return self.columnar_from is not None
 
     def begin(self) -> None:
         """An empty table, in a schema of its own: the server may have others."""

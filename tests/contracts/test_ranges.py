@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from telemetry.store.frontier import Frontier
 from telemetry.timeseries.engine import aligned, engine_in_use
 from tests.contracts.stores import DAY, NOON, Store, counted
 
@@ -48,15 +50,18 @@ def test_making_a_range_that_another_process_made_meanwhile_is_no_error(store: S
 
 def test_backfill_of_any_year_since_1970(store: Store) -> None:
     assert counted(store.drain((1, 0, 1.0), (1, 1, 1.0), (1, YEAR_2001, 2.0), (1, NOON, 3.0))) == (4, 0, 0)
-    assert [end - start for start, end in store.ranges()] == [7 * DAY] * 3
+    with store.connection.cursor() as cursor:
+        width = store.engine.width(cursor, store.days)
+    assert len(store.ranges()) == 3
+    assert {end - start for start, end in store.ranges()} <= {width, store.days * DAY}
 
 
 def test_ranges_of_another_width_may_be_neighbours(store: Store) -> None:
     store.drain((1, NOON, 1.0), (1, NOON + 21 * DAY, 1.0))
-    wide = Store(store.connection, store.engine, store.copy, days=30)
+    wide = replace(store, days=30, frontier=Frontier())
     rows = [(1, NOON + day * DAY, 1.0) for day in range(-39, 60, 3)]
     assert counted(wide.drain(*rows)) == (len(rows) - 2, 2, 0)
-    narrow = Store(store.connection, store.engine, store.copy, days=1)
+    narrow = replace(store, days=1, frontier=Frontier())
     narrow.drain(*((1, NOON + day * DAY + 5, 1.0) for day in range(-45, 65)))
     ranges = store.ranges()
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(ranges))
@@ -78,17 +83,16 @@ def test_compressed_ranges_take_late_readings_and_know_repeats(store: Store) -> 
     """Where the engine does not compress, the same holds of what it left as it was."""
     rows = [(series, NOON + 1000 * at, float(at)) for series in (1, 2) for at in range(50)]
     store.drain(*rows, (1, NOON + 20 * DAY, 1.0))
+    packed = store.pack(NOON + 14 * DAY)
+    assert len(packed) == (store.engine.name == "timescale")
     with store.connection.cursor() as cursor:
-        packed = store.engine.compress_before(cursor, NOON + 14 * DAY)
-        assert len(packed) == (store.engine.name == "timescale")
-        assert [part.compressed for part in store.engine.ranges(cursor)] == [bool(packed), False]
-        assert store.engine.compress_before(cursor, NOON + 14 * DAY) == []
+        assert [part.compressed for part in store.engine.ranges(cursor)] == [bool(packed), store.lands]
+    assert store.pack(NOON + 14 * DAY) == []
     store.take_over()
     late = [(1, NOON + 1000 * at + 1, 7.0) for at in range(50)]
     stored = store.drain(*late, *rows, (2, NOON, 5.0), (3, NOON, 1.0))
     assert counted(stored) == (51, 101, 1)
     assert len(store.table()) == 152
-    with store.connection.cursor() as cursor:
-        store.engine.compress_before(cursor, NOON + 14 * DAY)
+    store.pack(NOON + 14 * DAY)
     store.take_over()
     assert counted(store.drain(*late, *rows)) == (0, 150, 0)

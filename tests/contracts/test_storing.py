@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
+from telemetry.store.frontier import Frontier
 from telemetry.store.loaders import can_copy
 from tests.contracts.stores import DAY, NOON, Store, counted
 
@@ -74,8 +76,10 @@ def test_the_frontier_alone_tells_what_is_new(store: Store) -> None:
 
 def test_the_index_catches_what_the_frontier_does_not_know(store: Store) -> None:
     """Rows that came in behind the drain's back, against all rules, cost a fallback, not a double."""
+    if not store.engine.refuses_repeats:
+        pytest.skip("there is no such index")
     store.drain((1, NOON, 1.0))
-    Store(store.connection, store.engine, store.copy).drain((1, NOON + 5, 2.0))
+    replace(store, frontier=Frontier()).drain((1, NOON + 5, 2.0))
     stored = store.drain((1, NOON + 5, 7.0), (1, NOON + 6, 3.0), (2, NOON + 5, 4.0))
     assert stored.duplicate.tolist() == [True, False, False]
     assert stored.conflict.tolist() == [True, False, False]

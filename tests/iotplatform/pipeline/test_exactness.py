@@ -78,12 +78,12 @@ DEATH = st.builds(Death, st.integers(0, TRIPS), st.sampled_from(When), st.boolea
 WORK = st.builds(
     *(Work, st.integers(0, 1), st.sampled_from(SHARDS), st.lists(SEND, max_size=4), st.booleans(), st.none() | DEATH)
 )
-STEPS = st.one_of([SEND] * 2 + [WORK] * 8 + [st.just(LogLost()), st.just(Compress())])
+STEPS = st.one_of([SEND] * 4 + [WORK] * 14 + [st.just(LogLost()), st.just(Compress())])
 
 
-def streams(most: int) -> st.SearchStrategy[list[Step]]:
-    """Of any length up to that: left to itself, Hypothesis makes short lists."""
-    steps = st.integers(0, most).flatmap(lambda count: st.lists(STEPS, min_size=count, max_size=count))
+def streams(*lengths: int) -> st.SearchStrategy[list[Step]]:
+    """Of these lengths: left to itself, Hypothesis makes short ones."""
+    steps = st.sampled_from(lengths).flatmap(lambda count: st.lists(STEPS, min_size=count, max_size=count))
     return st.builds(lambda first, others: [first, *others], SEND, steps)
 
 
@@ -212,7 +212,7 @@ class World:
         return ordinal(reading.last_id) == ordinal(stored)
 
 
-@pytest.fixture(params=list(Layout), ids=lambda layout: layout.value)
+@pytest.fixture
 def world(request: pytest.FixtureRequest, platform_db: None) -> Iterator[World]:
     source = Source.make(len(SHARDS) * SERIES_A_SHARD)
     times = [LONG_AGO, *range(NOON - DAY, END, DAY)]
@@ -234,8 +234,12 @@ def holds(world: World, steps: list[Step]) -> None:
         assert world.repeats() == world.expected_repeats()
 
 
+def over(*layouts: Layout) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("world", layouts, indirect=True, ids=lambda layout: layout.value)
+
+
 FEW = settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,
@@ -243,14 +247,23 @@ FEW = settings(
 )
 
 
+@over(Layout.FRONTIER)
 @FEW
-@given(steps=streams(30))
+@given(steps=streams(5, 10, 20, 30))
 def test_each_reading_is_stored_once_whatever_dies(world: World, steps: list[Step]) -> None:
     holds(world, steps)
 
 
+@over(Layout.UNIQUE)
+@settings(FEW, max_examples=6)
+@given(steps=streams(5, 10, 20, 30))
+def test_with_a_unique_index_too(world: World, steps: list[Step]) -> None:
+    holds(world, steps)
+
+
 @pytest.mark.slow
-@settings(FEW, max_examples=2500, derandomize=False, print_blob=True)
-@given(steps=streams(100))
-def test_each_reading_is_stored_once_whatever_dies_at_length(world: World, steps: list[Step]) -> None:
+@over(*Layout)
+@settings(FEW, max_examples=400, derandomize=False, print_blob=True)
+@given(steps=streams(5, 20, 50, 100))
+def test_each_reading_is_stored_once_in_many_more_streams(world: World, steps: list[Step]) -> None:
     holds(world, steps)
