@@ -10,7 +10,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from iotplatform import tasks
+from iotplatform.backup import snapshot
 from iotplatform.env import config
+from telemetry import compaction
 from telemetry.compaction import Compactor
 from telemetry.database import connect
 from telemetry.timeseries.compaction import compact
@@ -151,4 +154,16 @@ def test_beat_starts_one_thread_where_there_is_something_to_do(db: psycopg.Conne
     land(db, 3000, int(time.time() * 1e6) - 30 * DAY)
     compactor.pump(SOON, always)
     assert compactor.wait(30)
+    assert status(db) == [1]
+
+
+def test_the_order_of_beat_waits_for_a_backup(db: psycopg.Connection) -> None:
+    land(db, 3000, int(time.time() * 1e6) - 30 * DAY)
+    with connect(autocommit=True) as backup:
+        backup.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [snapshot.LOCK])
+        tasks.compact()
+        assert compaction.worker.wait(30)
+        assert status(db) == [11]
+    tasks.compact()
+    assert compaction.worker.wait(30)
     assert status(db) == [1]
