@@ -26,7 +26,7 @@ from iotplatform.judging import threshold_judge
 from iotplatform.lifeline import Lifeline
 from iotplatform.linger import Linger
 from iotplatform.pipeline import ShardDrain
-from telemetry import compaction, upkeep
+from telemetry import compaction, purge, upkeep
 from telemetry.database import connect
 from telemetry.exports.wake import EXPORT_TASK
 from telemetry.exports.worker import worker as export_worker
@@ -171,7 +171,7 @@ def prune() -> None:
 @shared_task(name="iotplatform.tasks.purge_deleted")
 def purge_deleted() -> None:
     """Readings of deleted devices."""
-    upkeep.purge_deleted()
+    purge.purge_deleted()
 
 
 @shared_task(name="iotplatform.tasks.note_history")

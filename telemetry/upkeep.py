@@ -17,11 +17,6 @@ from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, TABLE, Engine, engine_in_use
 
 logger = logging.getLogger(__name__)
-_PURGE_ROWS = 20_000
-_PURGE = (
-    f"DELETE FROM {TABLE} WHERE (series_id, time) IN "
-    f"(SELECT series_id, time FROM {TABLE} WHERE series_id = %s LIMIT %s)"
-)
 
 
 def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | int]:
@@ -90,19 +85,3 @@ def _prune_quarantine(connection: psycopg.Connection[Any], most: int) -> None:
         [row[0]],
     ).fetchone()
     measures.quarantine_dropped.inc(dropped[0] if dropped else 0)
-
-
-def purge_deleted() -> int:
-    """Remove readings and rollups of deleted devices, a bounded number of rows at a time; answers how many."""
-    removed = 0
-    with connect(autocommit=True) as connection:
-        waiting = connection.execute(
-            "SELECT series_id FROM telemetry_purgedseries ORDER BY requested_at LIMIT 1000"
-        ).fetchall()
-        for (series,) in waiting:
-            while gone := connection.execute(_PURGE, [series, _PURGE_ROWS]).rowcount:
-                removed += gone
-            for level in LEVELS:
-                connection.execute(f"DELETE FROM {level.table} WHERE series_id = %s", [series])
-            connection.execute("DELETE FROM telemetry_purgedseries WHERE series_id = %s", [series])
-    return removed

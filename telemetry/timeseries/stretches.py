@@ -101,21 +101,22 @@ class Costs:
     def each(self, windows: Windows) -> NDArray[np.float64]:
         """Windows, each by itself."""
         length = np.maximum(0, np.minimum(windows.high, self.upto) - windows.low)
-        return np.asarray(self.look + 30 * (1 + self.batches * length), np.float64)
+        return np.asarray(self.look + 60 * (1 + self.batches * length), np.float64)
 
     def whole(self, windows: Windows) -> float:
         """Windows as one stretch, from which rows of all series in between are handed out unless a few are named."""
         largest, smallest = int(windows.series.max()), int(windows.series.min())
         known, many = max(self.series, largest), len(np.unique(windows.series))
         span = (largest - smallest + 1) / known
-        named = many / known if many <= _NAMED else span
+        few = many <= _NAMED
         rows = self.density * max(0, min(self.upto, int(windows.high.max())) - int(windows.low.min()))
-        return self.look + rows * (span * 0.02 + named * 0.8)
+        opened, handed_out = span * (0.02 + 0.002 * many * few), many / known if few else span
+        return self.look + rows * (opened + 0.8 * handed_out)
 
     @property
     def gap(self) -> int:
         """Two windows of a series that lie nearer together than this (µs) are cheaper as one."""
-        return int(min(86_400 * _SECOND, self.look / (30 * max(self.batches, 1e-12))))
+        return int(min(86_400 * _SECOND, self.look / (60 * max(self.batches, 1e-12))))
 
 
 @dataclass(frozen=True, slots=True)
