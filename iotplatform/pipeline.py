@@ -118,6 +118,11 @@ class ShardDrain:
         """Store what waits, as much as one transaction takes. Raises what was not the data's fault."""
         try:
             return self._drain(self._connected())
+        except psycopg.errors.DeadlockDetected:
+            # With whoever compresses or sorts a chunk that was read here and was to be written: all was taken back.
+            self.close()
+            measures.drain_errors.labels(kind="deadlock").inc()
+            return Drained(more=True)
         except BaseException as error:
             # The COMMIT may or may not have happened: whatever is remembered may be wrong now.
             self.close()

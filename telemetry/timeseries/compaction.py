@@ -27,7 +27,7 @@ _COLUMNS, _LANDED, _ROWS = 1, 2, 8
 #: Rows beside columns that are not sorted either: one call merges the rows, the next sorts, unless rows came meanwhile.
 _CALLS = 3
 #: A lock that is not had within this time is not waited for: readers queue up behind who waits to lock them out. Less
-#: than the server's deadlock_timeout (1 s), so that a drain never is the one to be ended.
+#: than the server's deadlock_timeout (1 s), so that a drain is seldom the one to be ended; then it begins again at once.
 _LOCK_MILLISECONDS = 500
 _LOOK_SECONDS = 0.05
 #: Whoever looks at a chunk for longer than this keeps its sorted copy from taking its place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from telemetry.log.entries import LogDown
 from telemetry.log.redis_streams import RedisLog
 from telemetry.store import positions
 from telemetry.store.frontier import Frontier
+from tests.builders import wait_until
 from tests.iotplatform.pipeline.parts import (
     SHARD,
     Breakable,
@@ -21,6 +23,7 @@ from tests.iotplatform.pipeline.parts import (
     Source,
     counts,
     drain_to_end,
+    drains_connection,
     new_drain,
     new_log,
     position,
@@ -126,6 +129,39 @@ def test_a_commit_in_doubt_is_asked_for_not_assumed(source: Source) -> None:
     assert table() == source.expected()
     assert counts(receipt) == ("stored", 2, 0, 0, 0)
     assert counts(source.receipts[1]) == ("stored", 1, 1, 1, 0)
+
+
+def test_a_deadlock_with_who_sorts_a_range_is_tried_again_at_once(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He keeps writers out, and waits for readers to end; a drain that has read there and asks to write is ended at once."""
+    source.send((0, 0, 1.0))
+    drain_to_end()
+    receipt = source.send((0, 0, 2.0), (0, 1, 3.0))
+    with drains_connection() as sorting, drains_connection() as observer, drains_connection() as looking:
+        (name,) = looking.execute("SELECT tableoid::regclass::text FROM telemetry_reading").fetchone()
+        sorting.execute("BEGIN")
+        sorting.execute(f"LOCK TABLE {name} IN EXCLUSIVE MODE")
+        replace_range = threading.Thread(
+            target=lambda: (sorting.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"), sorting.execute("COMMIT"))
+        )
+        waits = "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted"
+        original = Frontier.of
+
+        def read_and_kept_waiting(*arguments: Any) -> Any:
+            found = original(*arguments)
+            if not replace_range.ident:
+                replace_range.start()
+                wait_until(lambda: observer.execute(waits, [sorting.info.backend_pid]).fetchone())
+            return found
+
+        monkeypatch.setattr(Frontier, "of", read_and_kept_waiting)
+        drain = new_drain()
+        assert drain.drain() == pipeline.Drained(more=True)
+        replace_range.join(20)
+        drain_to_end(drain)
+    assert table() == source.expected()
+    assert counts(receipt) == ("stored", 1, 1, 1, 0)
 
 
 def test_the_position_and_the_readings_are_of_one_transaction(source: Source) -> None:

@@ -6,9 +6,12 @@ With a unique index, and without one, where nothing but the frontier keeps a rep
 from __future__ import annotations
 
 import itertools
+import random
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,7 +25,7 @@ from telemetry.timeseries.compaction import compact
 from telemetry.timeseries.engine import TABLE, Engine
 from tests.iotplatform.pipeline.layouts import Layout, readings_table
 from tests.iotplatform.pipeline.mortal import Death, Process, When
-from tests.iotplatform.pipeline.parts import NOON, Clock, Row, Source, close_drains, drains_connection
+from tests.iotplatform.pipeline.parts import NOON, Clock, Row, Source, close_drains, drains_connection, new_drain
 
 DAY = 86_400_000_000
 SHARDS = (0, 1)
@@ -30,6 +33,8 @@ SERIES_A_SHARD = 2
 #: Event time goes on by this from request to request, so that the frontier moves, and through several ranges.
 STEP = DAY // 12
 END = NOON + 40 * DAY
+STEPS_AWAY = (0, -1, 1, -2, -3, -5, 2, None)
+REQUESTS = 150
 LONG_AGO = 978_307_200_000_000
 #: So many round trips to the database make most drains.
 TRIPS = 26
@@ -70,7 +75,7 @@ Step = Send | Work | LogLost | Compress
 
 ROW = st.tuples(
     st.integers(0, len(SHARDS) * SERIES_A_SHARD - 1),
-    st.sampled_from([0, -1, 1, -2, -3, -5, 2, None]),
+    st.sampled_from(STEPS_AWAY),
     st.sampled_from([1.0, 2.0, -0.0, 0.0]),
 )
 SEND = st.builds(Send, st.lists(ROW, min_size=1, max_size=8))
@@ -98,19 +103,23 @@ class World:
 
     def play(self, steps: list[Step]) -> None:
         """From an empty platform. Ends when all is stored that was sent."""
-        self._begin(len(steps))
+        self.begin(len(steps))
         for step in steps:
             match step:
                 case Send():
-                    self._send(step)
+                    self.send(step)
                 case LogLost():
                     self.source.log.call(lambda client: client.flushall())
                     for rows in self.sent:
                         self._append(rows)
                 case Compress():
-                    self._compress()
+                    assert self.compress(SETTLE_SECONDS) <= {"done"}
                 case Work():
                     self._work(step)
+        self.settle()
+
+    def settle(self) -> None:
+        """Until all is stored that was sent."""
         end = time.monotonic() + SETTLE_SECONDS
         while behind := [shard for shard in SHARDS if not self._is_stored(shard)]:
             assert time.monotonic() < end, f"shards {behind} are not stored after {SETTLE_SECONDS} s"
@@ -152,7 +161,8 @@ class World:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _begin(self, deaths: int) -> None:
+    def begin(self, deaths: int = 0) -> None:
+        """An empty platform, which outlives so many deaths in a row."""
         self.sent.clear()
         close_drains()
         self.source.log.call(lambda client: client.flushall())
@@ -166,10 +176,10 @@ class World:
         )
         self.clock = Clock()
         # So many deaths in a row do not set an entry aside: that is tested elsewhere. Entries are tried alone, though.
-        options = {"drain_max_rows": 20, "columnar_min_rows": 5, "drain_attempts": 4 + deaths // 2}
-        self.processes = [Process(self.clock, **options) for _ in range(2)]
+        self.options = {"drain_max_rows": 20, "columnar_min_rows": 5, "drain_attempts": 4 + deaths // 2}
+        self.processes = [Process(self.clock, **self.options) for _ in range(2)]
 
-    def _send(self, request: Send) -> None:
+    def send(self, request: Send) -> None:
         now = len(self.sent)
         rows = [
             (place, LONG_AGO - NOON if steps is None else (now + steps) * STEP, value)
@@ -189,10 +199,10 @@ class World:
     def _work(self, step: Work) -> None:
         process = self.processes[step.process]
         for request in step.requests[:-1]:
-            self._send(request)
+            self.send(request)
             process.drain(step.shard)
         for request in step.requests[-1:]:
-            self._send(request)
+            self.send(request)
         self.clock.now += 20 if step.late else 0
         left = process.drain(step.shard, step.death)
         end = time.monotonic() + SETTLE_SECONDS
@@ -200,11 +210,11 @@ class World:
         while left and self.observer.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", [left]).fetchone():
             assert time.monotonic() < end, "a connection without a client goes on"
 
-    def _compress(self) -> None:
-        with self.observer.cursor() as cursor:
+    def compress(self, patience: float) -> set[str]:
+        """What came of it, with a connection of its own: a drain may be under way, which waits so long (seconds)."""
+        with drains_connection() as connection, connection.cursor() as cursor:
             self.engine.compress_before(cursor, END)
-            for chunk in self.engine.unsorted(cursor, END):
-                assert compact(drains_connection, chunk, SETTLE_SECONDS) == "done"
+            return {compact(drains_connection, chunk, patience) for chunk in self.engine.unsorted(cursor, END)}
 
     def _is_stored(self, shard: int) -> bool:
         stored = positions.look(self.observer, shard).stored
@@ -227,10 +237,15 @@ def world(request: pytest.FixtureRequest, platform_db: None) -> Iterator[World]:
 def holds(world: World, steps: list[Step]) -> None:
     """Play, and compare with the dictionary."""
     world.play(steps)
+    holds_what_was_sent(world, again=LogLost() in steps)
+
+
+def holds_what_was_sent(world: World, *, again: bool = False) -> None:
+    """``again``: some was sent again after a loss, which has outcomes of its own."""
     rows = world.rows()
     assert rows == world.expected()
     assert world.counted() == len(rows)
-    if LogLost() not in steps:  # what was sent again after a loss has outcomes of its own
+    if not again:
         assert world.repeats() == world.expected_repeats()
 
 
@@ -259,6 +274,38 @@ def test_each_reading_is_stored_once_whatever_dies(world: World, steps: list[Ste
 @given(steps=streams(5, 10, 20, 30))
 def test_with_a_unique_index_too(world: World, steps: list[Step]) -> None:
     holds(world, steps)
+
+
+@over(*Layout)
+def test_workers_side_by_side_store_each_reading_once(world: World) -> None:
+    """Two for each shard, while ranges are made, and compressed or sorted, by whoever needs them first."""
+    world.begin()
+    chance, over, errors = random.Random(5), threading.Event(), list[BaseException]()
+
+    def forever(work: Callable[[], object]) -> None:
+        while not over.is_set():
+            try:
+                work()
+            except psycopg.errors.DeadlockDetected:
+                continue  # of who compresses; drains try again by themselves
+            except BaseException as error:
+                errors.append(error)
+                return
+
+    drains = [new_drain(shard=shard, **world.options) for shard in SHARDS for _ in range(2)]
+    jobs: list[Callable[[], object]] = [*(drain.drain for drain in drains), partial(world.compress, 0.05)]
+    threads = [threading.Thread(target=forever, args=[job]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for _ in range(REQUESTS):
+        places = chance.choices(range(len(SHARDS) * SERIES_A_SHARD), k=8)
+        world.send(Send([(place, chance.choice(STEPS_AWAY), chance.random()) for place in places]))
+    world.settle()
+    over.set()
+    for thread in threads:
+        thread.join(SETTLE_SECONDS)
+    assert errors == []
+    holds_what_was_sent(world)
 
 
 @pytest.mark.slow
