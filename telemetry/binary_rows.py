@@ -22,15 +22,22 @@ _HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
 
 
-def copy_body(columns: Sequence[tuple[str, NDArray[Any]]]) -> bytes:
-    """A whole COPY of these columns: (numpy type such as ">f8", values)."""
+def copy_body(columns: Sequence[tuple[str, NDArray[Any]]]) -> memoryview:
+    """A whole COPY of these columns: (numpy type such as ">f8", values).
+
+    The rows are filled in where they stand between header and trailer: each copy of them took as long as all else.
+    """
     row = _row(tuple(kind for kind, _ in columns))
-    rows = np.empty(len(columns[0][1]), row)
+    begin, end = len(_HEADER), len(_HEADER) + len(columns[0][1]) * row.itemsize
+    body = np.empty(end + len(_TRAILER), np.uint8)
+    body[:begin] = np.frombuffer(_HEADER, np.uint8)
+    body[end:] = np.frombuffer(_TRAILER, np.uint8)
+    rows = body[begin:end].view(row)
     rows["fields"] = len(columns)
     for place, (kind, values) in enumerate(columns):
         rows[f"length{place}"] = np.dtype(kind).itemsize
         rows[f"value{place}"] = values
-    return _HEADER + rows.tobytes() + _TRAILER
+    return body.data
 
 
 @cache

@@ -88,7 +88,7 @@ class Loader:
             return hold(cursor, batch.times)
 
 
-def binary_rows(batch: Batch) -> bytes:
+def binary_rows(batch: Batch) -> memoryview:
     """The rows as COPY's binary format has them, header and trailer included."""
     return copy_body([(">i8", batch.times - TO_2000), (">i4", batch.series), (">f8", batch.values)])
 

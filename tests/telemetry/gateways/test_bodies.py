@@ -33,9 +33,9 @@ def piece(body: bytes, more: bool = True) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
-def status_of(room: BodyRoom, receive: Any, most: int = 100) -> int:
+def status_of(room: BodyRoom, receive: Any, most: int = 100, length: int | None = None) -> int:
     with pytest.raises(Refused) as refused:
-        asyncio.run(room.read(receive, most))
+        asyncio.run(room.read(receive, most, length))
     return refused.value.answer.status
 
 
@@ -64,6 +64,12 @@ def test_a_size_over_the_limit_is_refused_before_a_byte_of_it_is_read(platform_d
     key = make_key(make_device("pump-7"))
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Content-Length": str(1 << 30)}
     assert request("POST", "/api/v1/readings", b"", headers, receive=coming()).status_code == 413
+
+
+def test_nothing_is_waited_for_behind_the_length_that_was_announced() -> None:
+    room = BodyRoom(most=1000, seconds=0.02)
+    assert asyncio.run(room.read(coming(piece(b"x" * 60), piece(b"y" * 40)), 100, 100)) == b"x" * 60 + b"y" * 40
+    assert status_of(room, coming(piece(b"x" * 60), piece(b"y" * 39)), length=100) == 408
 
 
 def test_what_is_too_large_too_slow_or_cut_is_refused_and_held_no_longer() -> None:
