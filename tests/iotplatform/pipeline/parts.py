@@ -118,7 +118,10 @@ class Breakable(psycopg.Connection[Any]):
 
     @contextmanager
     def transaction(self, *arguments: Any, **options: Any) -> Iterator[psycopg.Transaction]:  # type: ignore[override]
-        outermost = self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        # One that is taken back in any case has no COMMIT: so it is tried whether the server lands in columns.
+        outermost = self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE and not options.get(
+            "force_rollback"
+        )
         with super().transaction(*arguments, **options) as transaction:
             yield transaction
             if outermost:
