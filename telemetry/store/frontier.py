@@ -24,8 +24,6 @@ NEVER = np.iinfo(np.int64).min
 
 #: In landed columns, going down to so many series costs no more than reading all rows of a chunk.
 _FEW = 100
-#: The share of series that may be given up as silent when it is decided how much is read as a whole.
-_SILENT = 0.05
 
 
 class Frontier:
@@ -86,15 +84,17 @@ class Frontier:
                 self._learn(wanted, part, *self._readings.each(connection, part, wanted, self._bottom(wanted) - 1))
 
     def _confirm_landed(self, connection: psycopg.Connection[Any], wanted: Int32, part: Part) -> None:
-        """The newest of it is read as a whole, as far as most of these series need, and confirms what else a checkpoint
-        named on the way. What is left are series that were silent, or are new."""
-        known, since = wanted[self._newest[wanted] != NEVER], part.high
-        if len(known) > self._few:
-            since = max(part.low, min(part.high - 1, int(np.quantile(self._bottom(known), _SILENT, method="lower"))))
-            near = replace(part, low=since)
+        """Its newest stretch is read as a whole, as far as half of these series need, and confirms what else a checkpoint
+        named on the way; then the stretch before it, for those that were silent meanwhile, until few are left."""
+        left = part
+        while len(known := self._spoke(wanted, left)) > self._few:
+            since = int(np.median(self._bottom(known)))
+            near = replace(left, low=max(left.low, min(left.high - 1, since)))
             everyone = self._open(self._known_and(wanted), near)
             self._learn(everyone, near, *self._readings.grouped(connection, near, everyone))
-        left = replace(part, high=since)
+            if near.low == left.low:
+                return
+            left = replace(left, high=near.low)
         silent = self._open(wanted, left)
         if not len(silent):
             return
@@ -105,6 +105,11 @@ class Frontier:
         else:
             found = self._readings.grouped(connection, far, silent)
         self._learn(silent, left, *found)
+
+    def _spoke(self, series: Int32, part: Part) -> Int32:
+        """Those of these series that are open there and of which something is known."""
+        still = self._open(series, part)
+        return still[self._newest[still] != NEVER]
 
     def _known_and(self, series: Int32) -> Int32:
         return np.union1d(series, np.flatnonzero(self._newest != NEVER)).astype(np.int32)
