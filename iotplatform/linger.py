@@ -16,6 +16,9 @@ _LITTLE_READINGS = 1000
 #: As long is waited at most for enough readings to be written into columns. What a reading waits for in all (this, the
 #: drains of the worker's other shards, its own) has to stay well below a quarter of a second.
 _MOST_SECONDS = 0.12
+#: So many times what is enough is waited for, as far as the time allows: what comes is never even, and a drain that aims at
+#: just enough misses it every second time.
+_AIM = 2
 
 
 class Linger:
@@ -40,7 +43,7 @@ class Linger:
         else:
             # What comes while a drain is at work is for the next one: so counted from where this one began.
             needed = enough * (began - since) / readings
-            self._due = began + needed if needed <= _MOST_SECONDS else 0.0
+            self._due = began + min(_AIM * needed, _MOST_SECONDS) if needed <= _MOST_SECONDS else 0.0
 
     def left_some(self) -> None:
         """A turn was over before everything was drained: the next begins at once."""

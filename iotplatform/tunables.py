@@ -35,7 +35,7 @@ TUNABLES: dict[str, Number | Choice | Text | Networks] = {
     "registry_poll_seconds": Number(0.05, 4, "0.5", whole=False),
     "timeseries_engine": Choice(("auto", "timescale", "partitions")),
     "timeseries_columnar": Choice(("auto", "off")),
-    "columnar_min_rows": Number(1, 1_000_000, "5000"),
+    "columnar_min_rows": Number(1, 1_000_000, "2000"),
     "compact_after_minutes": Number(0, 100_000, "60"),
     "columnar_chunk_rows": Number(10_000, 1e9, "20000000"),
     "partition_days": Number(1, 366, "7"),

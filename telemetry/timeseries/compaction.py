@@ -109,10 +109,12 @@ def _sort(connect: Callable[[], Connection], connection: Connection, chunk: Unso
 
 
 def _give_back(connection: Connection, chunk: Unsorted) -> None:
-    """The room of the rows that are in columns now: a tenth of the chunk where some percent of it came as rows. Nobody
-    waits for VACUUM but who would change or drop the table."""
+    """The room of the rows that are in columns now, and of their index: a third of the chunk where a tenth of it came as
+    rows. Nobody waits for VACUUM but who would change or drop the table; the index of a table that is empty, or nearly,
+    is made in no time."""
     try:
         connection.execute(f"VACUUM {chunk.table}")
+        connection.execute(f"REINDEX TABLE {chunk.table}")
     except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
         logger.info("chunk_not_vacuumed", extra={"chunk": chunk.table})
 
