@@ -9,13 +9,11 @@ from __future__ import annotations
 
 __all__ = ["Linger"]
 
-#: The next drain begins so long after one that found little: half of it is what a reading waits on average while small
-#: requests keep coming.
-_LITTLE_SECONDS = 0.08
+#: The next drain begins so long after one that found little, and waits at most so long for enough readings to be written
+#: into columns: half of it is what a reading waits on average. What it waits for in all (this, the drains of the worker's
+#: other shards, its own) has to stay well below a quarter of a second.
+_SECONDS = 0.08
 _LITTLE_READINGS = 1000
-#: As long is waited at most for enough readings to be written into columns. What a reading waits for in all (this, the
-#: drains of the worker's other shards, its own) has to stay well below a quarter of a second.
-_MOST_SECONDS = 0.12
 #: So many times what is enough is waited for, as far as the time allows: what comes is never even, and a drain that aims at
 #: just enough misses it every second time.
 _AIM = 2
@@ -37,13 +35,13 @@ class Linger:
         columns; None where none ever is."""
         since, self._began = self._began, began
         if readings < _LITTLE_READINGS:
-            self._due = ended + _LITTLE_SECONDS
+            self._due = ended + _SECONDS
         elif enough is None or since is None:
             self._due = 0.0
         else:
             # What comes while a drain is at work is for the next one: so counted from where this one began.
             needed = enough * (began - since) / readings
-            self._due = began + min(_AIM * needed, _MOST_SECONDS) if needed <= _MOST_SECONDS else 0.0
+            self._due = began + min(_AIM * needed, _SECONDS) if needed <= _SECONDS else 0.0
 
     def left_some(self) -> None:
         """A turn was over before everything was drained: the next begins at once."""

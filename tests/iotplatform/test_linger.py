@@ -30,16 +30,16 @@ def test_few_readings_wait_for_more() -> None:
 
 
 def test_a_flow_that_nearly_fills_a_columnar_drain_is_collected() -> None:
-    """2,500 in 25 ms: 10,000 are there 100 ms after the last drain looked."""
-    assert paced((2_500, 9.975, 9.99), (2_500, 10.0, 10.02)).left(10.02) == pytest.approx(0.08)
+    """2,500 in 20 ms: 10,000, twice what is enough, are there 80 ms after the last drain looked."""
+    assert paced((2_500, 9.98, 9.99), (2_500, 10.0, 10.02)).left(10.02) == pytest.approx(0.06)
 
 
 def test_it_is_waited_for_as_long_as_a_reader_hardly_notices() -> None:
-    assert paced((2_500, 9.95, 9.97), (2_500, 10.0, 10.02)).left(10.02) == pytest.approx(0.1)
+    assert paced((2_500, 9.965, 9.98), (2_500, 10.0, 10.02)).left(10.02) == pytest.approx(0.06)
 
 
 def test_once_it_fills_the_pace_stays() -> None:
-    assert paced((2_500, 9.9, 9.92), (10_000, 10.0, 10.02)).left(10.02) == pytest.approx(0.08)
+    assert paced((2_500, 9.92, 9.94), (10_000, 10.0, 10.02)).left(10.02) == pytest.approx(0.06)
 
 
 def test_a_flow_too_small_or_large_enough_by_itself_does_not_wait() -> None:
@@ -59,9 +59,9 @@ def test_what_was_left_behind_does_not_wait() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 100_000), st.floats(0, 1), st.floats(0, 1)), min_size=1))
-def test_no_reading_waits_longer_than_an_eighth_of_a_second(turns: list[tuple[int, float, float]]) -> None:
+def test_no_reading_waits_longer_than_the_pause(turns: list[tuple[int, float, float]]) -> None:
     linger, now = Linger(), 100.0
     for readings, pause, work in turns:
         began, now = now + pause, now + pause + work
         linger.drained(readings, began, now, ENOUGH)
-        assert 0 <= linger.left(now) <= 0.125
+        assert 0 <= linger.left(now) <= 0.08 + 1e-9
