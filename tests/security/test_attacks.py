@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +11,6 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import Client
 
-from iotplatform.observability import logs
 from tests.iotplatform.access import closed
 from tests.iotplatform.access.closed import World, all_routes, make_world
 from tests.iotplatform.access.routes import ROUTES
@@ -128,11 +125,3 @@ def test_a_host_that_is_not_ours_is_refused_before_anything_is_made_of_it(person
     # What a proxy would say of another host does not count.
     answer = Client().get("/login/", headers={"X-Forwarded-Host": "evil.example"})
     assert b"evil.example" not in answer.content
-
-
-def test_a_line_break_in_what_is_logged_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure("web")
-    logging.getLogger("a.library").warning("asked for %s", 'x\r\n{"event": "forged", "level": "info"}')
-    written = [line for line in "".join(capsys.readouterr()).splitlines() if "forged" in line]
-    if written:  # to a terminal or a file, as it was configured
-        assert all(json.loads(line)["event"] != "forged" for line in written)

@@ -41,6 +41,12 @@ def test_our_lines_and_those_of_libraries_are_json_of_one_form():
     assert ours["request_id"] == theirs["request_id"] == lead["request_id"] == "abc"
 
 
+def test_a_line_break_in_what_is_logged_begins_no_line():
+    forged = 'x\r\n{"event": "forged", "level": "info"}'
+    lines = stderr_of(f"logging.getLogger('a.library').warning('asked for %s', {forged!r})\nlog.info({forged!r})\n")
+    assert [json.loads(line)["event"] for line in lines] == [f"asked for {forged}", forged]
+
+
 def test_a_traceback_is_a_field_of_one_line():
     lines = stderr_of(
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n"
