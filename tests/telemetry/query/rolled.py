@@ -9,11 +9,13 @@ import numpy as np
 import psycopg
 from django.db import connection as django_connection
 
-from telemetry.binary_arrays import float8_array, int4_array, timestamptz_array
 from telemetry.intake.batch import Batch
 from telemetry.rollups.levels import LEVELS
 from telemetry.rollups.marks import mark
 from telemetry.rollups.refresh import refresh
+from telemetry.store.frontier import Frontier
+from telemetry.store.loaders import Loader, can_copy
+from telemetry.store.write import write
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import TABLE, as_timestamp, engine_in_use
 
@@ -57,11 +59,11 @@ def put(connection: Connection, readings: Sequence[Reading]) -> None:
     times = np.array([row[1] for row in rows], np.int64)
     values = np.array([row[2] for row in rows], np.float64)
     with connection.cursor() as cursor:
-        Coverage(engine_in_use(cursor), 7).ensure(cursor, times)
+        engine = engine_in_use(cursor)
+        Coverage(engine, 7).ensure(cursor, times)
     with connection.transaction():
-        connection.execute(
-            f"INSERT INTO {TABLE} (series_id, time, value) SELECT * FROM unnest(%b, %b, %b) ON CONFLICT DO NOTHING",
-            [int4_array(series), timestamptz_array(times), float8_array(values)],
+        write(
+            connection, Batch(series, times, values), Frontier(), Loader(can_copy(connection), engine.refuses_repeats)
         )
         mark(connection, Batch(series, times, values))
 
