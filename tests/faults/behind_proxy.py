@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -54,6 +55,14 @@ class Edge:
 
         self.platform.wait_until(takes_readings, _READY_SECONDS, f"{name} takes readings")
 
+    def wait_for_proxy(self, name: str, since: int) -> None:
+        """Until the proxy has had an answer of that web server, in what it printed since: for `fail_timeout` (1 s) after it
+        was refused there it asks the others only, and who stops those sooner leaves nobody."""
+        answered = re.compile(rf'"upstream":"[^"]*:{self.ports[name]}","upstream_status":"[^"]*20\d"')
+        self.platform.wait_until(
+            lambda: answered.search(self.proxy.log()[since:]), _READY_SECONDS, f"the proxy uses {name} again"
+        )
+
 
 @contextmanager
 def platform_behind_proxy(run_dir: Path) -> Iterator[Edge]:
@@ -78,7 +87,9 @@ def rolling_restart(edge: Edge, rounds: int, seed: int) -> Outcome:
                 load.wait_for_accepted(30)
                 edge.platform.stop(name)
                 load.wait_for_accepted(20)
+                said = len(edge.proxy.log())
                 edge.start(name)
+                edge.wait_for_proxy(name, said)
             for name in _WORKERS:
                 load.wait_for_accepted(10)
                 edge.platform.restart(name)
