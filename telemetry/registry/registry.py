@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -17,7 +18,8 @@ from django.db.models import F
 from telemetry import measures
 from telemetry.models import Device, DeviceKey, MetricDefinition
 from telemetry.models.key import digest_of
-from telemetry.registry.entries import ANY_VALUE, WIDEST, DeviceEntry, KeyEntry, MetricContract
+from telemetry.registry.anew import Known, contracts_of
+from telemetry.registry.entries import ANY_VALUE, DeviceEntry, KeyEntry, MetricContract
 from telemetry.registry.slots import Slots
 from telemetry.registry.young_series import YoungSeries
 
@@ -28,6 +30,13 @@ _MOST_STALE_SLOTS = 100_000
 
 class RegistryStale(Exception):
     """The database could not be asked for changes lately."""
+
+
+class Forgotten(NamedTuple):
+    """Ids of devices and keys that were known, and are no more."""
+
+    devices: set[int]
+    keys: set[int]
 
 
 class Registry:
@@ -129,32 +138,51 @@ class Registry:
         with self._lock:
             if loads == self.loads:
                 for (device_id, metric), series in known.items():
-                    entry = devices[device_id]
-                    if (entry.name, metric) not in self.slots.by_name:
-                        contract = entry.contracts.get(metric, ANY_VALUE)
-                        self.slots.add(series, device_id % self.shards, entry, metric, contract)
+                    self._keep(devices[device_id], metric, series)
         return set(pairs) - known.keys()
+
+    def _keep(self, device: DeviceEntry, metric: str, series: int) -> None:
+        """Caller holds the lock."""
+        if (device.name, metric) not in self.slots.by_name:
+            self.slots.add(series, device.id % self.shards, device, metric, device.contracts.get(metric, ANY_VALUE))
 
     # --- forgetting ---------------------------------------------------------------------------------------------
 
-    def forget(self, devices: set[int], keys: set[int], everything: bool = False) -> None:
-        """Forget these devices and keys (by id), or all; they are loaded anew when they are asked for."""
+    def forget(self, devices: set[int], keys: set[int], everything: bool = False) -> Forgotten:
+        """Forget these devices and keys (by id), or all; they are loaded anew when they are asked for. Answers what of it
+        was known."""
         with self._lock:
             self.loads += 1
             if everything or self.slots.count - len(self.slots.by_name) > _MOST_STALE_SLOTS:
+                gone = Forgotten(set(self.slots.devices), {key.id for key in self._keys.values()})
                 self.slots, self._keys = Slots(), {}
-                return
-            self.slots.forget_devices(devices)
-            self._keys = {
+                return gone
+            kept = {
                 digest: key for digest, key in self._keys.items() if key.id not in keys and key.device_id not in devices
             }
+            lost = {key.id for key in self._keys.values()} - {key.id for key in kept.values()}
+            self._keys = kept
+            return Forgotten(self.slots.forget_devices(devices), lost)
 
-    def use_layout(self, shards: int, epoch: int, is_open: bool) -> None:
-        """The layout of the log as the database has it now; another number of shards moves every series."""
+    def learn(self, devices: Iterable[Known], keys: dict[bytes, KeyEntry], loads: int) -> None:
+        """Take up what was read of the database at once; nothing of it where something was forgotten since ``loads`` (as it
+        was before reading)."""
+        with self._lock:
+            if loads == self.loads:
+                for device, series in devices:
+                    for metric, number in series.items():
+                        self._keep(device, metric, number)
+                self._keys |= keys
+
+    def use_layout(self, shards: int, epoch: int, is_open: bool) -> Forgotten:
+        """The layout of the log as the database has it now; another number of shards moves every series. Answers what was
+        forgotten."""
+        gone = Forgotten(set(), set())
         if shards != self.shards:
             self.shards = shards
-            self.forget(set(), set(), everything=True)
+            gone = self.forget(set(), set(), everything=True)
         self.epoch, self.open = epoch, is_open
+        return gone
 
 
 def _known_series(pairs: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
@@ -201,13 +229,10 @@ def _create_series(new: list[tuple[int, str, bool]], most: int, young: YoungSeri
 
 
 def _contracts(type_ids: set[int]) -> dict[int, dict[str, MetricContract]]:
-    found: dict[int, dict[str, MetricContract]] = {type_id: {} for type_id in type_ids}
-    if type_ids:
-        for metric in MetricDefinition.objects.filter(device_type__in=type_ids):
-            low = -WIDEST if metric.low is None else max(metric.low, -WIDEST)
-            high = WIDEST if metric.high is None else min(metric.high, WIDEST)
-            found[metric.device_type_id][metric.name] = MetricContract(low, high)
-    return found
+    if not type_ids:
+        return {}
+    metrics = MetricDefinition.objects.filter(device_type__in=type_ids)
+    return contracts_of(metrics.values_list("device_type_id", "name", "low", "high"))
 
 
 #: The one of this process.

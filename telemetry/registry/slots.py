@@ -61,13 +61,17 @@ class Slots:
         self._enter(device.name, metric, slot)
         return slot
 
-    def forget_devices(self, ids: set[int]) -> None:
-        """Caller holds the registry's lock. The rows stay, unnamed."""
-        gone = {self.devices.pop(device_id).name for device_id in ids if device_id in self.devices}
-        if gone:
-            self.by_name = {pair: slot for pair, slot in self.by_name.items() if pair[0] not in gone}
-            for name in gone & self._rows.keys():
+    def forget_devices(self, ids: set[int]) -> set[int]:
+        """Caller holds the registry's lock. The rows stay, unnamed. Answers which of these devices were known."""
+        known = {device_id for device_id in ids if self.devices.pop(device_id, None) is not None}
+        if known:
+            # By the rows, not by the name: one that was renamed while it was looked up may stand here under both.
+            gone = set(np.flatnonzero(np.isin(self.device[: self.count], list(known))).tolist())
+            names = {pair[0] for pair, slot in self.by_name.items() if slot in gone}
+            self.by_name = {pair: slot for pair, slot in self.by_name.items() if pair[0] not in names}
+            for name in names & self._rows.keys():
                 self._grid[self._rows.pop(name)] = -1
+        return known
 
     def _enter(self, device: str, metric: str, slot: int) -> None:
         column = self._columns.get(metric, len(self._columns))

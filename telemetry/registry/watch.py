@@ -1,5 +1,8 @@
 """Keeps a process's registry true: one thread asks the database every REGISTRY_POLL_SECONDS what changed.
 
+What changed is forgotten at once, and what the process had known of it is then read anew in bulk (`anew.py`), so that
+requests need not ask for it one by one. What they ask for first is theirs to keep.
+
 The order of ids is not the order of commits, so changes are followed by transaction: everything below the oldest
 transaction that is still running has been seen for good, the rest is asked for again. Forgetting twice does no harm.
 """
@@ -9,13 +12,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from itertools import islice
 from typing import Any
 
 import psycopg
 from django.conf import settings
 
 from telemetry.database import connect
-from telemetry.registry.registry import Registry, registry
+from telemetry.registry.anew import read_devices, read_keys
+from telemetry.registry.registry import Forgotten, Registry, registry
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,9 @@ UPDATE telemetry_devicekey k SET last_used_at = greatest(k.last_used_at, to_time
 """
 _EVERYTHING = 1 << 62
 _FLUSH_USED_EVERY = 10.0
+#: Devices or keys read anew by one statement, and how long (s) between two looks: the next look must not be late.
+_ANEW_AT_ONCE = 500
+_ANEW_SECONDS = 0.25
 
 
 class Watch:
@@ -48,6 +56,8 @@ class Watch:
         self._looked = threading.Event()
         self._stopping = threading.Event()
         self._flushed_at = time.monotonic()
+        #: Forgotten, and not read anew yet.
+        self._missing = Forgotten(set(), set())
 
     def start(self) -> None:
         """Start watching in this process, once; the first look is done before this returns.
@@ -71,6 +81,7 @@ class Watch:
             self._stopping.set()
             thread.join()
         self._since = _EVERYTHING
+        self._missing = Forgotten(set(), set())
         self._registry.heard_at = float("-inf")
 
     def _run(self) -> None:
@@ -84,6 +95,7 @@ class Watch:
                     while not self._stopping.is_set():
                         self.look(connection)
                         self._looked.set()
+                        self.read_anew(connection)
                         self._flush_used(connection)
                         self._stopping.wait(pause)
             except Exception as error:
@@ -101,15 +113,31 @@ class Watch:
             raise LookupError("the log's layout is missing: run `manage.py migrate`")
         xmin, shards, epoch, is_open = rows[0][:4]
         if self._since == _EVERYTHING:  # changes may have been pruned, or be another database's
-            self._registry.forget(set(), set(), everything=True)
+            self._miss(self._registry.forget(set(), set(), everything=True))
         devices = {object_id for *_, kind, object_id in rows if kind == "device"}
         keys = {object_id for *_, kind, object_id in rows if kind == "key"}
         everything = any(kind == "all" for *_, kind, _ in rows)
         if devices or keys or everything:
-            self._registry.forget(devices, keys, everything)
+            self._miss(self._registry.forget(devices, keys, everything))
         self._since = xmin
-        self._registry.use_layout(shards, epoch, is_open)
+        self._miss(self._registry.use_layout(shards, epoch, is_open))
         self._registry.heard_at = asked_at
+
+    def read_anew(self, connection: psycopg.Connection[Any]) -> None:
+        """Read what was forgotten, as far as there is time before the next look; the rest comes after that."""
+        devices, keys = self._missing
+        until = time.monotonic() + _ANEW_SECONDS
+        while (devices or keys) and time.monotonic() < until:
+            some_devices, some_keys = _some(devices), _some(keys)
+            # After this number was taken: what changes from now on is seen by the next look, and forgotten once more.
+            loads = self._registry.loads
+            self._registry.learn(read_devices(connection, some_devices), read_keys(connection, some_keys), loads)
+            devices -= some_devices
+            keys -= some_keys
+
+    def _miss(self, gone: Forgotten) -> None:
+        self._missing.devices.update(gone.devices)
+        self._missing.keys.update(gone.keys)
 
     def _flush_used(self, connection: psycopg.Connection[Any]) -> None:
         """When keys were last used is worth a write every few seconds, not one a request."""
@@ -119,6 +147,10 @@ class Watch:
         if used := self._registry.take_used():
             # One statement: a COMMIT for each of thousands of keys would keep the watch from looking, and intake closed.
             connection.execute(_FLUSH_USED, [list(used), list(used.values())])
+
+
+def _some(ids: set[int]) -> set[int]:
+    return set(islice(ids, _ANEW_AT_ONCE))
 
 
 watch = Watch(registry)
