@@ -101,6 +101,8 @@ class ShardDrain:
         self._connection: Connection | None = None
         self._coverage: Coverage | None = None
         self._loader = Loader(copy=True)
+        #: Which index the table had when these two were made.
+        self._index: int | None = None
         self._memory: _Memory | None = None
         self._series = KnownSeries(YoungSeries(self._log))
         self._last_seen = LastSeen()
@@ -133,6 +135,8 @@ class ShardDrain:
         started = self._clock()
         began = time.time_ns()
         position = self._memory.position if self._memory else positions.look(connection, self.shard)
+        if position.index != self._index:
+            self._look_at_table(connection, position)
         read_at = int(self._wall() * 1e6)
         reading = self._log.read(self.shard, position.stored, self._config.drain_max_rows * _BYTES_A_READING)
         if positions.log_was_replaced(position, reading):
@@ -357,22 +361,23 @@ class ShardDrain:
         self._memory = None
         self._judge.forget(self.shard)
         self._series = KnownSeries(YoungSeries(self._log))
-        self._coverage = None
+        self._coverage = self._index = None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            connection = self._connect()
-            with connection.cursor() as cursor:
-                engine = engine_in_use(cursor)
-            self._coverage = Coverage(engine, self._config.partition_days)
-            self._loader = Loader.of(
-                connection, engine, self._config.timeseries_columnar, self._config.columnar_min_rows
-            )
-            self._connection = connection
+            self._connection = self._connect()
         return self._connection
+
+    def _look_at_table(self, connection: Connection, position: Position) -> None:
+        """How readings are written on this connection, to a table with the index that the position was seen with."""
+        with connection.cursor() as cursor:
+            engine = engine_in_use(cursor)
+        self._coverage = Coverage(engine, self._config.partition_days)
+        self._loader = Loader.of(connection, engine, self._config.timeseries_columnar, self._config.columnar_min_rows)
+        self._index = position.index
 
     def _measure(
         self, chunk: Chunk, written: int, duplicate: Any, conflict: Any, quarantined: dict[str, int], orphans: int

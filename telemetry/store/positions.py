@@ -8,11 +8,16 @@ from typing import Any
 import psycopg
 
 from telemetry.log.entries import START, Entry, Reading, ordinal
+from telemetry.timeseries.engine import INDEX
 
 Connection = psycopg.Connection[Any]
 #: "Quarantined" of an entry that was set aside with its bytes: all its readings, however many they are.
 WHOLE_ENTRY = -1
-_FIELDS = "generation, segment, stored, stored_offset, judged, judged_offset, series_epoch"
+# The index of readings by name: another one since a conversion of the table (telemetry.timeseries.conversion).
+_FIELDS = (
+    "generation, segment, stored, stored_offset, judged, judged_offset, series_epoch, "
+    f"coalesce(to_regclass('{INDEX}')::oid::bigint, 0)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Position:
     judged: str
     judged_offset: int
     series_epoch: int
+    #: Of the readings table, not of the row: which index it has. Whoever knows another knows another layout of the table.
+    index: int
 
     def restarted(self, reading: Reading) -> Position:
         """The beginning of another log, or of an older copy of this one."""

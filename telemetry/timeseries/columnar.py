@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.timeseries import compaction, widths
-from telemetry.timeseries.engine import TABLE, Cursor, Unsorted, as_microseconds, as_timestamp
+from telemetry.timeseries.engine import INDEX, TABLE, Cursor, Unsorted, as_microseconds, as_timestamp
 from telemetry.timeseries.timescale import Timescale
 
 __all__ = ["SOUND_FROM", "Columnar", "hold", "unsound"]
@@ -38,7 +38,7 @@ class Columnar(Timescale):
     refuses_repeats = False
 
     def _index(self, cursor: Cursor) -> None:
-        cursor.execute(f"CREATE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
+        cursor.execute(f"CREATE INDEX {INDEX} ON {TABLE} (series_id, time)")
         cursor.execute(self.compression())
 
     @staticmethod

@@ -1,7 +1,9 @@
 """A hypertable of readings becomes columnar, or indexed again, while readings come in.
 
 Readings stay where they are: TimescaleDB keeps for each chunk how it was compressed, so only the index and the settings of
-what comes are exchanged. Each step is a transaction of its own that is seen in the catalog, so whatever was interrupted goes
+what comes are exchanged. Drains see by the index that it is another one (`telemetry.store.positions`); one that is under way
+writes as it did, which loses and doubles nothing: the frontier knows what is new, and COPY writes rows where it may not write
+columns. Each step is a transaction of its own that is seen in the catalog, so whatever was interrupted goes
 on when it is started again.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 import psycopg
 
 from telemetry.timeseries.columnar import Columnar, unsound
-from telemetry.timeseries.engine import TABLE, engine_in_use
+from telemetry.timeseries.engine import INDEX, TABLE, engine_in_use
 from telemetry.timeseries.partitions import Partitions
 from telemetry.timeseries.timescale import Timescale
 
@@ -24,7 +26,6 @@ __all__ = ["Refused", "to_columnar", "to_indexed"]
 Connection = psycopg.Connection[Any]
 Tell = Callable[[str], None]
 
-_INDEX = f"{TABLE}_series_time"
 _COMING = f"{TABLE}_coming"
 #: Who waits to lock all others out makes them queue: shorter than the server's deadlock_timeout, so no drain is ended.
 _LOCK_MILLISECONDS = 500
@@ -59,8 +60,8 @@ def to_columnar(connection: Connection, tell: Tell) -> bool:
         tell("Exchanging the indexes.")
         _when_free(
             connection,
-            f"DROP INDEX {_INDEX}",
-            f"ALTER INDEX {_COMING} RENAME TO {_INDEX}",
+            f"DROP INDEX {INDEX}",
+            f"ALTER INDEX {_COMING} RENAME TO {INDEX}",
             Columnar.compression(),
         )
         return True
@@ -91,8 +92,8 @@ def to_indexed(connection: Connection, tell: Tell) -> bool:
             connection,
             Timescale.compression(),
             f"ALTER TABLE {TABLE} RESET (timescaledb.sparse_index)",
-            f"DROP INDEX {_INDEX}",
-            f"ALTER INDEX {_COMING} RENAME TO {_INDEX}",
+            f"DROP INDEX {INDEX}",
+            f"ALTER INDEX {_COMING} RENAME TO {INDEX}",
         )
         return True
 

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 TABLE = "telemetry_reading"
+#: Its index (series_id, time), unique or not; whoever exchanges it gives the new one this name.
+INDEX = f"{TABLE}_series_time"
 MICROSECONDS_PER_DAY = 86_400_000_000
 
 #: Nothing is stored from before this: no telemetry is that old, and each range costs a partition.

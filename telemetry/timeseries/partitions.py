@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 
 from telemetry.timeseries.engine import (
+    INDEX,
     MICROSECONDS_PER_DAY,
     TABLE,
     Cursor,
@@ -35,7 +36,7 @@ class Partitions:
             f"CREATE TABLE {TABLE} (time timestamptz NOT NULL, series_id integer NOT NULL, value double precision NOT NULL) "
             "PARTITION BY RANGE (time)"
         )
-        cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
+        cursor.execute(f"CREATE UNIQUE INDEX {INDEX} ON {TABLE} (series_id, time)")
 
     def create_rollup(self, cursor: Cursor, table: str, width: int, percentiles: bool) -> None:
         # One table a level: rollups are small beside the readings, and outlive them.

@@ -10,6 +10,7 @@ import json
 
 from telemetry.timeseries.compaction import unsorted
 from telemetry.timeseries.engine import (
+    INDEX,
     MICROSECONDS_PER_DAY,
     TABLE,
     Cursor,
@@ -54,7 +55,7 @@ class Timescale:
 
     def _index(self, cursor: Cursor) -> None:
         """The index of the readings table, and how its chunks are compressed."""
-        cursor.execute(f"CREATE UNIQUE INDEX {TABLE}_series_time ON {TABLE} (series_id, time)")
+        cursor.execute(f"CREATE UNIQUE INDEX {INDEX} ON {TABLE} (series_id, time)")
         cursor.execute(self.compression())
 
     @staticmethod

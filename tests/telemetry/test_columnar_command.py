@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 from iotplatform.env import config
 from telemetry.compaction import Compactor
 from telemetry.database import connect
+from telemetry.store import positions
 from telemetry.timeseries.columnar import Columnar, unsound
 from telemetry.timeseries.engine import engine_in_use
 from tests.builders import make_device, make_drain, make_key, post_readings
@@ -104,27 +106,62 @@ def test_drains_that_run_go_on_over_both_ways(db: psycopg.Connection) -> None:
         )
 
     def drain() -> None:
-        """Until nothing is left; a drain that fails is repeated, as by the worker."""
         for each in drains:
-            for _ in range(3):
-                try:
-                    while (done := each.drain()).more or done.readings:
-                        pass
-                    break
-                except psycopg.Error:
-                    continue
+            while (done := each.drain()).more or done.readings:
+                pass
+
+    def landing() -> set[int | None]:
+        return {each.columnar_from for each in drains}
 
     send(1)
     drain()
+    assert landing() == {config.columnar_min_rows}
     columnar("off")
     send(1)
     send(2)
     drain()
+    assert None in landing(), "it noticed that there is a unique index"
     columnar("on")
     send(2)
     send(3)
     drain()
+    assert None not in landing(), "it noticed that there is none"
     assert everything(db)[:2] == (180, 180)
+    for each in drains:
+        each.close()
+
+
+def test_a_drain_that_is_under_way_while_the_table_changes_loses_and_doubles_nothing(
+    db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index is exchanged after the drain has looked at the table, and before it writes: it writes as it knew."""
+    make_device("pump")
+    key = make_key()
+    monkeypatch.setattr("tests.builders.config", replace(config, columnar_min_rows=10))
+    drains = [make_drain(shard) for shard in range(config.shards)]
+    start = datetime.now(UTC) - timedelta(hours=1)
+    change: list[str] = []
+    lock = positions.lock
+
+    def changed_behind_its_back(connection: psycopg.Connection, shard: int) -> positions.Position | None:
+        position = lock(connection, shard)
+        if change and position is not None:
+            columnar(change.pop())
+        return position
+
+    monkeypatch.setattr(positions, "lock", changed_behind_its_back)
+    for number, do in enumerate(("", "off", "on", "off", "on")):
+        change[:] = [do] if do else []
+        # Each sends half of what was sent before once more.
+        times = [(start + timedelta(seconds=100 * number + second)).isoformat() for second in range(-100, 100)]
+        body = [{"device": "pump", "time": at, "metrics": {"t": 1}} for at in times]
+        assert post_readings(key, body).status_code == 202
+        for each in drains:
+            while (done := each.drain()).more or done.readings:
+                pass
+        assert not change
+        assert layout(db) == (INDEXED if do == "off" else COLUMNAR)
+        assert everything(db)[:2] == (100 * number + 200,) * 2
     for each in drains:
         each.close()
 

@@ -16,8 +16,6 @@ from telemetry.timeseries.columnar import Columnar, unsound
 from telemetry.timeseries.conversion import Refused, to_columnar, to_indexed
 from telemetry.timeseries.engine import engine_in_use
 
-_RESTART = "Restart the workers: until then they write as they did, which loses nothing."
-
 
 class Command(BaseCommand):
     help = (
@@ -44,7 +42,9 @@ class Command(BaseCommand):
             except Refused as error:
                 raise CommandError(str(error)) from error
         kind = "columnar" if do == "on" else "indexed"
-        self.stdout.write(f"The readings table is {kind} now. {_RESTART}" if changed else f"It is {kind} already.")
+        self.stdout.write(
+            f"The readings table is {kind} now; drains go on with that." if changed else f"It is {kind} already."
+        )
 
 
 def _status(connection: psycopg.Connection[Any], config: Any) -> Iterator[str]:
