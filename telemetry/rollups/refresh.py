@@ -29,7 +29,7 @@ from telemetry.rollups.rows import Table, fetch
 from telemetry.store.loaders import can_copy
 from telemetry.timeseries.engine import as_microseconds, as_timestamp, engine_in_use
 
-__all__ = ["Refreshed", "refresh"]
+__all__ = ["Refreshed", "is_refreshing", "refresh"]
 
 logger = logging.getLogger(__name__)
 Connection = psycopg.Connection[Any]
@@ -98,14 +98,21 @@ def refresh(
     return done
 
 
+def is_refreshing(connection: Connection) -> bool:
+    """Whether a refresh is at work anywhere, over a connection in autocommit."""
+    with _alone(connection) as alone:
+        return not alone
+
+
 @contextmanager
 def _alone(connection: Connection) -> Iterator[bool]:
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
     got = bool(row and row[0])
     try:
-        # Every statement here goes down an index piece by piece, and the planner, who cannot know how many there are, must
-        # not read a table of years instead.
-        connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        if got:
+            # Every statement here goes down an index piece by piece, and the planner, who cannot know how many there are,
+            # must not read a table of years instead.
+            connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
         yield got
     finally:
         if got and not connection.broken:
@@ -159,12 +166,11 @@ def _said(number: int, low: datetime, high: datetime, series: bytes, lows: bytes
 
 def _make(work: _Work, level: Level, due: Pieces) -> int:
     """Make the buckets of these pieces; answers how many pieces there was time for."""
-    made, table = 0, _table(work, level)
-    done = work.done
+    made, done = 0, work.done
     done.level, done.pieces = level.name, len(due)
     for part, readings in fetch(work.connection, due, level):
         buckets = roll(*readings, level)
-        table.replace(work.connection, due.at(part), buckets)
+        _table(work, level).replace(work.connection, due.at(part), buckets)
         made = done.made = part.stop
         done.readings += len(readings[1])
         done.buckets += len(buckets)
@@ -178,7 +184,7 @@ def _make(work: _Work, level: Level, due: Pieces) -> int:
 def _table(work: _Work, level: Level) -> Table:
     with work.connection.cursor() as cursor:
         ranges = engine_in_use(cursor).ranges(cursor, level.table)
-    return Table(level, tuple((part.start, part.end) for part in ranges if part.compressed), work.copy)
+    return Table(level, tuple(ranges), work.copy)
 
 
 def _settle(connection: Connection, level: Level, ids: list[int], made: Pieces, again: list[Pieces]) -> None:

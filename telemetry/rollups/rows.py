@@ -15,7 +15,7 @@ from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.rollups.buckets import Buckets
 from telemetry.rollups.levels import Level
 from telemetry.rollups.pieces import Pieces
-from telemetry.timeseries.engine import TABLE, as_timestamp
+from telemetry.timeseries.engine import TABLE, Range, as_timestamp
 from telemetry.timeseries.landed import landed, parts
 from telemetry.timeseries.stretches import Readings, Windows, in_windows
 
@@ -97,26 +97,35 @@ def _fetch_each(cursor: psycopg.Cursor[Any], pieces: Pieces) -> Readings:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One level's table as a refresh finds it: what of it is compressed, and whether its server takes COPY FROM STDIN."""
+    """One level's table as a refresh finds it: the ranges that it is kept in, none where it is one table, and whether its
+    server takes COPY FROM STDIN."""
 
     level: Level
-    #: [low, high) in µs.
-    compressed: tuple[tuple[int, int], ...]
+    ranges: tuple[Range, ...]
     copy: bool
 
     def replace(self, connection: psycopg.Connection[Any], pieces: Pieces, buckets: Buckets) -> None:
         """Put the buckets of pieces in the place of those that were there."""
         packed = np.zeros(len(buckets), np.bool_)
-        for low, high in self.compressed:
-            packed |= (buckets.time >= low) & (buckets.time < high)
-        loose = pieces
-        for low, high in self.compressed:
-            loose = loose.at((loose.low < low) | (loose.low >= high))
+        for each in self.ranges:
+            if each.compressed:
+                packed |= (buckets.time >= each.start) & (buckets.time < each.end)
         with connection.transaction():
-            self._delete(connection, loose)
+            for loose in self._loose(pieces):
+                self._delete(connection, loose)
             self._put(connection, buckets.at(~packed), by_row=not self.copy)
             # In a compressed range a row finds its segment by itself, while a DELETE would unpack them all.
             self._put(connection, buckets.at(packed), by_row=True)
+
+    def _loose(self, pieces: Pieces) -> Iterator[Pieces]:
+        """What of pieces may have rows outside compressed ranges, range by range: a DELETE with a join would go down the
+        index of every range for each piece."""
+        if not self.ranges:
+            yield pieces
+        for each in self.ranges:
+            inside = pieces.before(each.end).since(each.start)
+            if len(inside) and not each.compressed:
+                yield inside
 
     def _delete(self, connection: psycopg.Connection[Any], pieces: Pieces) -> None:
         if len(pieces):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from django.db import connection
 
+from iotplatform.env import config
+from telemetry.database import connect
+from telemetry.models import Series
+from telemetry.rollups.again import mark_range
 from telemetry.rollups.levels import HOUR as HOURS
 from telemetry.rollups.levels import MINUTE as MINUTES
 from telemetry.timeseries.engine import engine_in_use
+from telemetry.upkeep import keep_ranges
 from tests.builders import drain_all, make_device, make_key, post_readings
 from tests.telemetry.rollups.readings import DAY, HOUR, MINUTE, START, assert_rolled_up, refresh_upto, rolled
 
@@ -113,6 +119,46 @@ def test_two_refreshes_do_not_overtake_each_other(platform_db: None) -> None:
     second: list[Any] = []
     refresh_upto(START + DAY, show=lambda done: second.append(refresh_upto(START + DAY)))
     assert all(done.elsewhere for done in second) and second
+
+
+def test_what_was_made_over_many_ranges_is_made_again_over_all_of_them(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    for hour in (1.0, 2.0):
+        send(key, [("a", START - day * DAY + int(hour * HOUR), hour) for day in range(50)])
+        # The readings' minutes, and all that lies between them: pieces that reach over the edges of ranges.
+        with connect(autocommit=True) as again:
+            ids = list(Series.objects.values_list("id", flat=True))
+            assert mark_range(again, ids, START - 50 * DAY, START + DAY) == 1
+        refresh_upto(START + DAY)
+        assert_rolled_up(START + DAY)
+
+
+def test_old_rollups_are_compressed_once_nothing_of_them_is_left_to_be_made(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START - day * DAY, 1.0) for day in range(20, 40)])
+    refresh_upto(START)
+    send(key, [("a", START - 35 * DAY + HOUR, 1.0)])
+    keep = replace(config, compress_after_days=10, raw_retention_days=0)
+
+    def kept() -> list[str]:
+        names = keep_ranges(keep, START)["compressed"]
+        assert isinstance(names, list)
+        return names
+
+    with connection.cursor() as cursor:
+        engine = engine_in_use(cursor)
+
+        def old() -> list[str]:
+            return [part.table for part in engine.ranges(cursor, MINUTES.table) if part.end <= START - 10 * DAY]
+
+        marked_from = START - 35 * DAY
+        earlier = {part.table for part in engine.ranges(cursor, MINUTES.table) if part.end <= marked_from}
+        assert set(old()) & set(kept()) == earlier
+        seen: list[set[str]] = []
+        refresh_upto(START, show=lambda done: seen.append(set(old()) & set(kept())))
+        assert seen and not any(seen)
+        if engine.name == "timescale":
+            assert set(kept()) >= set(old()) - earlier != set()
 
 
 def test_buckets_that_outlived_their_readings_stay(platform_db: None) -> None:
