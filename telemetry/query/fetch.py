@@ -44,6 +44,8 @@ class TooManyRows(Exception):
     """More rows than the limit lie in the windows."""
 
 
+#: So many different times of windows are told apart in one statement.
+_MOST_TIMES = 12
 #: (PostgreSQL's function that packs it, numpy's type) of each column that can be asked for.
 _INT8 = ("int8send", ">i8")
 _FLOAT8 = ("float8send", ">f8")
@@ -65,6 +67,7 @@ def rows_of(cursor: Cursor, parts: Sequence[Part], columns: Sequence[str], limit
         packer, kind = _INT8 if name == "count" else _FLOAT8
         fields.append((name, f"{packer}({name})", kind))
     parts, in_columns = landed_apart(cursor, parts)
+    parts = _by_time(parts)
     found = [np.empty(0, _native(fields))]
     if parts:
         packed = _packed(cursor, fields, f"{_union(parts, columns)} LIMIT %s", [*_parameters(parts), limit + 1])
@@ -87,6 +90,7 @@ def added_up(
     fields = [("tag", "int4send(tag)", ">i4"), ("bucket", "int4send(bucket)", ">i4")]
     fields += [(name, f"float8send({name})", ">f8") for name in ("rows", "count", "mean", *columns)]
     parts, in_columns = landed_apart(cursor, parts)
+    parts = _by_time(parts)
     wanted = ("count", "mean", *columns)
     added = "".join(f", {name}({name}) AS {name}" for name in columns)
     inner = (
@@ -163,37 +167,51 @@ def _last_each(cursor: Cursor, series: NDArray[np.int32], low: int, high: int) -
     return dict(cursor.fetchall())
 
 
+def _by_time(parts: Sequence[Part]) -> list[Part]:
+    """The same, windows of the same time apart from others where those are few times: with times that are the same for all,
+    the server need not look for each window which partitions it leaves out. That is half of what a thousand windows take."""
+    found: list[Part] = []
+    for level, windows in parts:
+        spans, span = np.unique(np.stack([windows.low, windows.high]), axis=1, return_inverse=True)
+        if spans.shape[1] > _MOST_TIMES:
+            found.append((level, windows))
+        else:
+            found += [(level, windows.at(span.ravel() == place)) for place in range(spans.shape[1])]
+    return found
+
+
+def _are_alike(windows: Windows) -> bool:
+    return bool((windows.low == windows.low[0]).all() and (windows.high == windows.high[0]).all())
+
+
 def _union(parts: Sequence[Part], columns: Sequence[str]) -> str:
     return " UNION ALL ".join(
-        f"(SELECT {', '.join(['tag', 'time', *columns])} {_from(level, columns)})" for level, _ in parts
+        f"(SELECT {', '.join(['tag', 'time', *columns])} {_from(level, columns, alike=_are_alike(windows))})"
+        for level, windows in parts
     )
 
 
-def _from(level: Level | None, columns: Sequence[str]) -> str:
+def _from(level: Level | None, columns: Sequence[str], *, alike: bool) -> str:
     """The windows with their rows. OFFSET keeps the planner from joining in any other way."""
     table = level.table if level else TABLE
     shown = [name if level else f"{_OF_A_READING.get(name, _NOTHING)} AS {name}" for name in columns]
+    given = "unnest(%b, %b) AS w (tag, series)" if alike else "unnest(%b, %b, %b, %b) AS w (tag, series, low, high)"
+    own = "" if alike else "AND time >= w.low AND time < w.high "
     # The outer bounds are constants, by which the planner leaves out partitions.
     return (
-        "FROM unnest(%b, %b, %b, %b) AS w (tag, series, low, high) CROSS JOIN LATERAL ("
-        f"SELECT {', '.join(['time', *shown])} FROM {table} WHERE series_id = w.series "
-        "AND time >= w.low AND time < w.high AND time >= %s AND time < %s OFFSET 0) AS r"
+        f"FROM {given} CROSS JOIN LATERAL (SELECT {', '.join(['time', *shown])} FROM {table} "
+        f"WHERE series_id = w.series {own}AND time >= %s AND time < %s OFFSET 0) AS r"
     )
 
 
 def _parameters(parts: Sequence[Part]) -> list[Any]:
-    return [
-        parameter
-        for _, windows in parts
-        for parameter in (
-            int4_array(windows.tag),
-            int4_array(windows.series),
-            timestamptz_array(windows.low),
-            timestamptz_array(windows.high),
-            as_timestamp(int(windows.low.min())),
-            as_timestamp(int(windows.high.max())),
-        )
-    ]
+    found: list[Any] = []
+    for _, windows in parts:
+        found += [int4_array(windows.tag), int4_array(windows.series)]
+        if not _are_alike(windows):
+            found += [timestamptz_array(windows.low), timestamptz_array(windows.high)]
+        found += [as_timestamp(int(windows.low.min())), as_timestamp(int(windows.high.max()))]
+    return found
 
 
 def _packed(cursor: Cursor, fields: Sequence[tuple[str, str, str]], inner: str, parameters: Sequence[Any]) -> Rows:
