@@ -34,7 +34,7 @@ from telemetry.last_seen import write_last_seen
 from telemetry.log import keys
 from telemetry.log.redis_streams import RedisLog
 from telemetry.log.wake import DRAIN_TASK, drain_queue, publish
-from telemetry.rollups.run import refresh_due
+from telemetry.rollups.run import worker as rollups
 from thresholds.judge import ThresholdJudge
 
 #: A drain gives way to the worker's other shards after this many seconds, and asks for another.
@@ -146,8 +146,8 @@ def compact() -> None:
 
 @shared_task(name="iotplatform.tasks.refresh_rollups")
 def refresh_rollups() -> None:
-    """Minutes, hours and days where readings came."""
-    refresh_due(_log(), config)
+    """Minutes, hours and days where readings came, in a thread of its own: it gives way most of the time."""
+    rollups.pump(_log, config)
 
 
 @shared_task(name="iotplatform.tasks.back_up")

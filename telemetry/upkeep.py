@@ -13,7 +13,6 @@ from telemetry import measures
 from telemetry.database import connect
 from telemetry.rollups.levels import LEVELS
 from telemetry.rollups.marks import oldest_marked
-from telemetry.rollups.refresh import is_refreshing
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import MICROSECONDS_PER_DAY, Engine, engine_in_use
 
@@ -41,11 +40,11 @@ def keep_ranges(config: Any, now: int | None = None) -> dict[str, list[str] | in
             connection.let_statements_take(3600)
             before = now - config.compress_after_days * MICROSECONDS_PER_DAY
             compressed += engine.compress_before(cursor, before)
-            # History may be on its way into old rollups: buckets go into rows much faster than into columns.
-            if not is_refreshing(connection):
-                quiet = oldest_marked(cursor, before)
-                for level in LEVELS:
-                    compressed += engine.compress_before(cursor, min(before, quiet), level.table)
+            # History may be on its way into old rollups: buckets go into rows much faster than into columns. What is being
+            # made is still marked; a refresh as such is at work most of the time, where readings never stop coming.
+            quiet = oldest_marked(cursor, before)
+            for level in LEVELS:
+                compressed += engine.compress_before(cursor, min(before, quiet), level.table)
     if made:
         measures.partitions_made.inc(made)
     if made or dropped or compressed or fitted:

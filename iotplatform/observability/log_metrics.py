@@ -85,7 +85,9 @@ def _rollups() -> Answer:
         True,
         value=[
             GaugeMetricFamily(
-                "iot_rollup_lag_seconds", "Age of the event time up to which readings are rolled up.", fresh.rolled_upto
+                "iot_rollup_lag_seconds",
+                "Age of the event time up to which readings are rolled up, or since when hours and days were not finished.",
+                fresh.lag,
             ),
             GaugeMetricFamily(
                 "iot_rollup_late_seconds",

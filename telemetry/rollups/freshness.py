@@ -34,9 +34,14 @@ class Freshness:
     oldest_late: float | None
 
     @property
+    def lag(self) -> float:
+        """By how much the newest minutes are late, or since when hours and days have been."""
+        return max(self.rolled_upto, self.refreshed or 0.0)
+
+    @property
     def behind(self) -> float:
         """By how much what a person sees of the rollups may be late."""
-        return max(self.rolled_upto, self.oldest_late or 0.0)
+        return max(self.lag, self.oldest_late or 0.0)
 
 
 def freshness(connection: Any) -> Freshness:

@@ -29,24 +29,26 @@ from telemetry.rollups.rows import Table, fetch
 from telemetry.store.loaders import can_copy
 from telemetry.timeseries.engine import as_microseconds, as_timestamp, engine_in_use
 
-__all__ = ["Refreshed", "is_refreshing", "refresh"]
+__all__ = ["Refreshed", "refresh"]
 
 logger = logging.getLogger(__name__)
 Connection = psycopg.Connection[Any]
 
 _LOCK = 7_261_002
 _NEVER = 2**61
-#: Marks taken up together, and series named in them: what one round holds in memory.
-_MARKS_A_ROUND = 20_000
-_SERIES_A_ROUND = 2_000_000
+#: What one round holds in memory.
+_PIECES_A_ROUND = 1_000_000
+#: Marks read by one statement, and series named in them.
+_MARKS_AT_ONCE = 2_000
+_SERIES_AT_ONCE = 500_000
 _TAKE = """
 SELECT id, low, high, array_send(series), array_send(lows), array_send(highs) FROM (
     SELECT id, low, high, series, lows, highs, sum(cardinality(series)) OVER (ORDER BY id) - cardinality(series) AS before
     FROM (
         SELECT id, low, high, series, lows, highs FROM telemetry_rollupmark
-        WHERE level = %s AND low < %s ORDER BY id LIMIT %s
+        WHERE level = %s AND low < %s AND id > %s AND id <= %s ORDER BY id LIMIT %s
     ) AS oldest
-) AS counted WHERE before < %s
+) AS counted WHERE before < %s ORDER BY id
 """
 
 
@@ -56,7 +58,7 @@ class Refreshed:
 
     readings: int = 0
     buckets: int = 0
-    #: Nothing that was due is left.
+    #: Nothing is left of what was due and marked as each level was begun.
     complete: bool = False
     #: Another process is at it: nothing was done here.
     elsewhere: bool = False
@@ -72,12 +74,14 @@ def refresh(
     *,
     keeps_all: bool = True,
     go_on: Callable[[], bool] = lambda: True,
+    pause: Callable[[], None] = lambda: None,
     show: Callable[[Refreshed], None] = lambda done: None,
 ) -> Refreshed:
     """Work off what is marked before event time ``upto`` (µs; rounded down to the minute), over a connection in autocommit.
 
     ``keeps_all``: readings are kept for ever. Otherwise buckets that begin before the oldest range that is left stay as
-    they are, for some of their readings may be gone. ``go_on`` is asked between portions; ``show`` is told of each.
+    they are, for some of their readings may be gone. ``go_on`` is asked between portions, ``show`` is told of each, and
+    ``pause`` is called within them, no lock being held.
     """
     done = Refreshed()
     with _alone(connection) as alone:
@@ -85,23 +89,18 @@ def refresh(
             return Refreshed(elsewhere=True)
         begun = time.monotonic()
         upto = MINUTE.floor(upto)
-        horizon = 0 if keeps_all else _oldest(connection)
-        work = _Work(connection, horizon, can_copy(connection), go_on, show, done)
-        # Finest first, and none before the finer ones are done: they mark what is to be made above them.
-        done.complete = all(_level(work, level, level.floor(upto)) for level in LEVELS)
-        if done.complete:
+        work = _Work(connection, keeps_all, can_copy(connection), go_on, pause, show, done)
+        # Finest first, and none before the finer ones are done: they mark what is to be made above them. So once the minutes
+        # are there, all before is said by buckets and marks, also where an hour of many readings takes longer.
+        if _level(work, MINUTE, upto):
             connection.execute(
-                "UPDATE telemetry_rollupstate SET rolled_upto = greatest(rolled_upto, %s), refreshed_at = now()",
-                [as_timestamp(upto)],
+                "UPDATE telemetry_rollupstate SET rolled_upto = greatest(rolled_upto, %s)", [as_timestamp(upto)]
             )
+            done.complete = all(_level(work, level, level.floor(upto)) for level in LEVELS[1:])
+        if done.complete:
+            connection.execute("UPDATE telemetry_rollupstate SET refreshed_at = now()")
         measures.rollup_refresh_seconds.observe(time.monotonic() - begun)
     return done
-
-
-def is_refreshing(connection: Connection) -> bool:
-    """Whether a refresh is at work anywhere, over a connection in autocommit."""
-    with _alone(connection) as alone:
-        return not alone
 
 
 @contextmanager
@@ -113,10 +112,13 @@ def _alone(connection: Connection) -> Iterator[bool]:
             # Every statement here goes down an index piece by piece, and the planner, who cannot know how many there are,
             # must not read a table of years instead.
             connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+            # One core of the database's at most, whatever else it has to do.
+            connection.execute("SET max_parallel_workers_per_gather = 0")
         yield got
     finally:
         if got and not connection.broken:
             connection.execute("RESET enable_seqscan; RESET enable_hashjoin; RESET enable_mergejoin")
+            connection.execute("RESET max_parallel_workers_per_gather")
             connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
@@ -132,43 +134,69 @@ class _Work:
     """What one refresh works with, and what it has done."""
 
     connection: Connection
-    horizon: int
+    keeps_all: bool
     copy: bool
     go_on: Callable[[], bool]
+    pause: Callable[[], None]
     show: Callable[[Refreshed], None]
     done: Refreshed
 
 
 def _level(work: _Work, level: Level, upto: int) -> bool:
-    """Work off the marks of one level; answers whether none is left that begins before ``upto``."""
-    limits = [level.name, as_timestamp(upto), _MARKS_A_ROUND, _SERIES_A_ROUND]
+    """Work off the marks of one level; answers whether none is left that begins before ``upto`` and was there already. While
+    late readings keep coming there would be no end: a minute would be made again for every drain that brings some."""
+    row = work.connection.execute("SELECT coalesce(max(id), 0) FROM telemetry_rollupmark").fetchone()
+    last = int(row[0]) if row else 0
     while work.go_on():
-        marks = work.connection.execute(_TAKE, limits, binary=True).fetchall()
-        if not marks:
+        ids, everything = _take(work, level, upto, last)
+        if not ids:
             return True
-        everything = union([_said(*mark) for mark in marks], level)
-        due = everything.before(upto).since(level.ceiling(work.horizon)).cut()
+        # After the marks: the ranges of all that they speak of are there, or were dropped.
+        horizon = 0 if work.keeps_all else _oldest(work.connection)
+        due = everything.before(upto).since(level.ceiling(horizon)).cut()
         made = _make(work, level, due)
         left, later = due.at(slice(made, None)), everything.since(upto)
-        _settle(work.connection, level, [row[0] for row in marks], due.at(slice(made)), [left, later])
+        _settle(work.connection, level, ids, due.at(slice(made)), [left, later])
         if made < len(due):
             return False
     return False
 
 
-def _said(number: int, low: datetime, high: datetime, series: bytes, lows: bytes | None, highs: bytes | None) -> Pieces:
-    ids = int4s_of(series)
-    if lows is not None and highs is not None:
-        return Pieces(ids, times_of(lows), times_of(highs))
-    ones = np.ones(len(ids), np.int64)
-    return Pieces(ids, ones * as_microseconds(low), ones * as_microseconds(high))
+def _take(work: _Work, level: Level, upto: int, last: int) -> tuple[list[int], Pieces]:
+    """Marks of a level that begin before ``upto``, up to the id ``last``: their ids, and what they say together. Drains that
+    follow each other mark the same minutes of the same series, which are to be read once."""
+    ids, everything = [0], Pieces.none()
+    while len(everything) < _PIECES_A_ROUND:
+        limits = [level.name, as_timestamp(upto), ids[-1], last, _MARKS_AT_ONCE, _SERIES_AT_ONCE]
+        marks = work.connection.execute(_TAKE, limits, binary=True).fetchall()
+        if not marks:
+            break
+        ids += [row[0] for row in marks]
+        everything = union([everything, *_said(marks)], level)
+        work.pause()
+    return ids[1:], everything
+
+
+def _said(marks: list[Any]) -> Iterator[Pieces]:
+    """What marks say, (id, low, high, series, lows, highs) each."""
+    alike: dict[tuple[datetime, datetime], list[Any]] = {}
+    for _, low, high, series, lows, highs in marks:
+        if lows is not None and highs is not None:
+            yield Pieces(int4s_of(series), times_of(lows), times_of(highs))
+        else:
+            alike.setdefault((low, high), []).append(int4s_of(series))
+    for (low, high), named in alike.items():
+        ids = np.unique(np.concatenate(named))
+        ones = np.ones(len(ids), np.int64)
+        yield Pieces(ids, ones * as_microseconds(low), ones * as_microseconds(high))
 
 
 def _make(work: _Work, level: Level, due: Pieces) -> int:
     """Make the buckets of these pieces; answers how many pieces there was time for."""
     made, done = 0, work.done
     done.level, done.pieces = level.name, len(due)
-    for part, readings in fetch(work.connection, due, level):
+    for part, readings in fetch(work.connection, due, level, work.pause):
+        work.pause()
         buckets = roll(*readings, level)
         _table(work, level).replace(work.connection, due.at(part), buckets)
         made = done.made = part.stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,21 +34,27 @@ FROM unnest(%b, %b, %b) WITH ORDINALITY AS u(series, low, high, place) ORDER BY 
 """
 #: What is known of landed ranges may be this old, in seconds.
 _LOOK_SECONDS = 5.0
-_READINGS_AT_ONCE = 1_000_000
-_FIRST_PIECES = 256
-_MOST_PIECES = 20_000
+#: About so many readings are fetched at once: a tenth of a second. Of landed columns more, in several statements, for each
+#: fetch opens batches of other series too.
+_READINGS_AT_ONCE = 100_000
+_LANDED_AT_ONCE = 400_000
+_FIRST_PIECES = 16
+_MOST_PIECES = 5_000
 
 
-def fetch(connection: psycopg.Connection[Any], pieces: Pieces, level: Level) -> Iterator[tuple[slice, Readings]]:
-    """The readings of pieces, about a million at a time, cut between buckets of the level: (which pieces, readings)."""
+def fetch(
+    connection: psycopg.Connection[Any], pieces: Pieces, level: Level, pause: Callable[[], None]
+) -> Iterator[tuple[slice, Readings]]:
+    """The readings of pieces, so many at a time that it is short, cut between buckets of the level: (which pieces,
+    readings). ``pause`` is called between the statements of one fetch."""
     at, size = 0, _FIRST_PIECES
     while at < len(pieces):
         end = _between_buckets(pieces, min(len(pieces), at + size), level)
         part = slice(at, end)
-        readings = _fetch(connection, pieces.at(part))
+        readings, whole = _fetch(connection, pieces.at(part), pause)
         yield part, readings
         # The next fetch is as large as this one was dense.
-        wanted = (end - at) * _READINGS_AT_ONCE // max(1, len(readings[1]))
+        wanted = (end - at) * (_LANDED_AT_ONCE if whole else _READINGS_AT_ONCE) // max(1, len(readings[1]))
         size = max(1, min(wanted, 4 * (end - at), _MOST_PIECES))
         at = end
 
@@ -65,21 +71,23 @@ def _between_buckets(pieces: Pieces, end: int, level: Level) -> int:
     return end
 
 
-def _fetch(connection: psycopg.Connection[Any], pieces: Pieces) -> Readings:
+def _fetch(connection: psycopg.Connection[Any], pieces: Pieces, pause: Callable[[], None]) -> tuple[Readings, bool]:
+    """With whether some of it lies in landed columns."""
     with connection.cursor() as cursor:
         known = landed(cursor, within=_LOOK_SECONDS)
-        found = []
+        found, whole = [], False
         for part in parts(known, int(pieces.low.min()), int(pieces.high.max())):
             due = pieces.before(part.high).since(part.low)
             if len(due) and part.landed is not None:
-                found.append(in_windows(cursor, part.landed, Windows(due.series, due.low, due.high)))
+                found.append(in_windows(cursor, part.landed, Windows(due.series, due.low, due.high), pause))
+                whole = True
             elif len(due):
                 found.append(_fetch_each(cursor, due))
     if len(found) == 1:
-        return found[0]
+        return found[0], whole
     series, times, values = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((times, series))
-    return series[order], times[order], values[order]
+    return (series[order], times[order], values[order]), whole
 
 
 def _fetch_each(cursor: psycopg.Cursor[Any], pieces: Pieces) -> Readings:

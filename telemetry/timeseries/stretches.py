@@ -8,6 +8,7 @@ that lie together are therefore read as one stretch where that is cheaper. Both 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +55,12 @@ _SUM = np.dtype([("series", ">i4"), ("count", ">i8"), ("sum", ">f8"), ("min", ">
 _NAMED = 64
 #: No stretch has more rows in memory (20 bytes each): where the guess was wrong, its windows are read one by one.
 _MOST_ROWS = 4_000_000
-#: What one statement may be expected to take, in µs.
+#: What one statement may be expected to take, in µs; and where there is a pause after each.
 _STATEMENT = 5_000_000
+_SHORT_STATEMENT = 50_000
+_ROWS_BETWEEN_PAUSES = 60_000
+#: The first stretch up to a pause is so small a part of all.
+_FIRST_CUT = 16
 #: Windows of which one is this many times as long as the other are not read as one stretch.
 _ALIKE = 4
 _SECOND = 1_000_000
@@ -127,14 +132,17 @@ class Group:
     whole: bool
 
 
-def in_windows(cursor: psycopg.Cursor[Any], landed: Landed, windows: Windows) -> Readings:
-    """The readings in windows that lie in a landed range, sorted by (series, time)."""
+def in_windows(
+    cursor: psycopg.Cursor[Any], landed: Landed, windows: Windows, pause: Callable[[], None] | None = None
+) -> Readings:
+    """The readings in windows that lie in a landed range, sorted by (series, time). ``pause`` is called after each statement,
+    and each is then short."""
     costs = Costs.of(landed, int(time.time() * _SECOND))
     found = [np.empty(0, _ROW)]
     for group in groups(windows, costs):
         those = windows.at(group.rows)
-        whole = _whole(cursor, those) if group.whole else None
-        found += [whole] if whole is not None else _each(cursor, those, costs)
+        whole = _whole(cursor, those, pause) if group.whole else None
+        found += whole if whole is not None else _each(cursor, those, costs, pause)
     rows = np.concatenate(found)
     series, times = rows["series"].astype(np.int32), rows["time"].astype(np.int64) + TO_2000
     order = np.lexsort((times, series))
@@ -179,22 +187,35 @@ def groups(windows: Windows, costs: Costs) -> list[Group]:
     return found
 
 
-def _whole(cursor: psycopg.Cursor[Any], windows: Windows) -> NDArray[Any] | None:
-    """The rows of a stretch that lie in its windows; None where it has too many."""
+def _whole(
+    cursor: psycopg.Cursor[Any], windows: Windows, pause: Callable[[], None] | None
+) -> list[NDArray[Any]] | None:
+    """The rows of a stretch that lie in its windows; None where it has too many. For pauses it is cut by time: in landed
+    columns rows of a moment lie together, and those of a few series nowhere."""
     series = np.unique(windows.series)
     named = len(series) <= _NAMED
-    parameters: list[Any] = [
-        as_timestamp(int(windows.low.min())),
-        as_timestamp(int(windows.high.max())),
-        int(series[0]),
-        int(series[-1]),
-        *([int4_array(series)] if named else []),
-        _MOST_ROWS + 1,
-    ]
-    rows = _packed(cursor, _WHOLE.format(named=" AND series_id = ANY(%b)" if named else ""), parameters)
-    if len(rows) > _MOST_ROWS:
-        return None
-    return rows[window_of(windows, rows["series"].astype(np.int32), rows["time"].astype(np.int64) + TO_2000) >= 0]
+    statement = _WHOLE.format(named=" AND series_id = ANY(%b)" if named else "")
+    begin, high = int(windows.low.min()), int(windows.high.max())
+    step = high - begin if pause is None else max(_SECOND, (high - begin) // _FIRST_CUT)
+    found = []
+    while begin < high:
+        until = min(begin + step, high)
+        parameters: list[Any] = [
+            *(as_timestamp(begin), as_timestamp(until), int(series[0]), int(series[-1])),
+            *([int4_array(series)] if named else []),
+            _MOST_ROWS + 1,
+        ]
+        rows = _packed(cursor, statement, parameters)
+        if len(rows) > _MOST_ROWS:
+            return None
+        times = rows["time"].astype(np.int64) + TO_2000
+        found.append(rows[window_of(windows, rows["series"].astype(np.int32), times) >= 0])
+        if pause is not None:
+            pause()
+            # The next one is as long as this one was dense.
+            step = max(1, min(step * _ROWS_BETWEEN_PAUSES // max(1, len(rows)), 4 * step))
+        begin = until
+    return found
 
 
 def window_of(windows: Windows, series: Int32, times: Int64) -> NDArray[np.intp]:
@@ -214,10 +235,12 @@ def window_of(windows: Windows, series: Int32, times: Int64) -> NDArray[np.intp]
     return np.where((window >= 0) & (at < high[window]), order[window], -1)
 
 
-def _each(cursor: psycopg.Cursor[Any], windows: Windows, costs: Costs) -> list[NDArray[Any]]:
-    cost = np.cumsum(costs.each(windows))
+def _each(
+    cursor: psycopg.Cursor[Any], windows: Windows, costs: Costs, pause: Callable[[], None] | None
+) -> list[NDArray[Any]]:
+    cost = np.cumsum(costs.each(windows)) // (_STATEMENT if pause is None else _SHORT_STATEMENT)
     found = []
-    for rows in np.split(np.arange(len(windows)), np.flatnonzero(np.diff(cost // _STATEMENT)) + 1):
+    for rows in np.split(np.arange(len(windows)), np.flatnonzero(np.diff(cost)) + 1):
         those = windows.at(rows)
         parameters = [
             int4_array(those.series),
@@ -227,6 +250,8 @@ def _each(cursor: psycopg.Cursor[Any], windows: Windows, costs: Costs) -> list[N
             as_timestamp(int(those.high.max())),
         ]
         found.append(_packed(cursor, _EACH, parameters))
+        if pause is not None:
+            pause()
     return found
 
 

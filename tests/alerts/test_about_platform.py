@@ -111,3 +111,10 @@ def test_rollups_that_stand_still_are_an_alert_until_they_are_fresh() -> None:
     check()
     alert.refresh_from_db()
     assert alert.state == "cleared"
+
+
+def test_hours_that_are_never_finished_are_an_alert_too() -> None:
+    now = timezone.now()
+    RollupState.objects.update(rolled_upto=now - timedelta(minutes=2), refreshed_at=now - timedelta(hours=1))
+    check()
+    assert Alert.objects.get().threshold_name == "Rollups are behind"

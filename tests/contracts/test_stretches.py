@@ -61,10 +61,13 @@ def landed(rows: int) -> Landed:
 
 @pytest.mark.parametrize("rows", DENSITIES.values(), ids=DENSITIES)
 @pytest.mark.parametrize("most", [stretches._MOST_ROWS, 3], ids=["", "guessed wrong"])
-def test_windows_hold_what_lies_in_them(store: Store, monkeypatch, rows: int, most: int) -> None:
+@pytest.mark.parametrize("pauses", [False, True], ids=["", "with pauses"])
+def test_windows_hold_what_lies_in_them(store: Store, monkeypatch, rows: int, most: int, pauses: bool) -> None:
     stored_rows = readings(1)
     store.drain(*stored_rows)
     monkeypatch.setattr(stretches, "_MOST_ROWS", most)
+    monkeypatch.setattr(stretches, "_ROWS_BETWEEN_PAUSES", 20)
+    paused: list[int] = []
     for seed in range(5):
         windows = windows_of(seed)
         each = list(zip(windows.series.tolist(), windows.low.tolist(), windows.high.tolist(), strict=True))
@@ -74,8 +77,9 @@ def test_windows_hold_what_lies_in_them(store: Store, monkeypatch, rows: int, mo
             if any(series == other and low <= time < high for other, low, high in each)
         )
         with store.connection.cursor() as cursor:
-            found = in_windows(cursor, landed(rows), windows)
+            found = in_windows(cursor, landed(rows), windows, (lambda: paused.append(1)) if pauses else None)
         assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
+    assert len(paused) > 5 or not pauses
 
 
 @pytest.mark.parametrize("rows", DENSITIES.values(), ids=DENSITIES)
@@ -98,7 +102,7 @@ def test_a_refresh_reads_the_same_readings(store: Store, monkeypatch, rows: int)
     pieces = Pieces(np.repeat(np.arange(1, 21, dtype=np.int32), 3), low, low + 20 * MINUTE_US)
 
     def everything() -> list[list[float]]:
-        found = [readings for _, readings in fetch(store.connection, pieces, MINUTE)]
+        found = [readings for _, readings in fetch(store.connection, pieces, MINUTE, lambda: None)]
         return [np.concatenate(column).tolist() for column in zip(*found, strict=True)]
 
     plain = everything()

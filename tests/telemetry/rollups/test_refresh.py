@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from django.db import connection
 
 from iotplatform.env import config
 from telemetry.database import connect
-from telemetry.models import Series
+from telemetry.models import RollupState, Series
+from telemetry.rollups import refresh as refresh_module
 from telemetry.rollups.again import mark_range
 from telemetry.rollups.levels import HOUR as HOURS
 from telemetry.rollups.levels import MINUTE as MINUTES
-from telemetry.timeseries.engine import engine_in_use
+from telemetry.timeseries.engine import as_microseconds, engine_in_use
 from telemetry.upkeep import keep_ranges
 from tests.builders import drain_all, make_device, make_key, post_readings
 from tests.telemetry.rollups.readings import DAY, HOUR, MINUTE, START, assert_rolled_up, refresh_upto, rolled
@@ -82,6 +85,22 @@ def test_a_refresh_that_is_stopped_at_any_moment_goes_on_where_it_was(platform_d
     assert_rolled_up(START + 2 * DAY)
 
 
+def test_minutes_are_rolled_up_while_an_hour_takes_longer(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 7 * MINUTE, 1.0), ("a", START + 2 * HOUR, 3.0)])
+    RollupState.objects.update(rolled_upto=datetime(2026, 10, 1, tzinfo=UTC), refreshed_at=None)
+    level: list[str] = []
+    done = refresh_upto(START + DAY, show=lambda done: level.append(done.level), go_on=lambda: level[-1:] != ["hour"])
+    assert not done.complete
+    state = RollupState.objects.get()
+    assert as_microseconds(state.rolled_upto) == START + DAY
+    assert state.refreshed_at is None, "hours are not finished"
+    assert len(rolled(MINUTES)) == 2
+    assert refresh_upto(START + DAY).complete
+    assert RollupState.objects.get().refreshed_at is not None
+    assert_rolled_up(START + DAY)
+
+
 def test_a_refresh_that_dies_leaves_its_marks(platform_db: None) -> None:
     key = make_key(make_device("pump-7"), backfill=True)
     send(key, [("a", START + 7 * MINUTE, 1.0), ("a", START + 8 * MINUTE, 2.0)])
@@ -111,6 +130,51 @@ def test_readings_that_are_stored_while_a_refresh_runs_are_not_forgotten(platfor
     refresh_upto(START + DAY)
     assert_rolled_up(START + DAY)
     assert [row["count"] for row in rolled(MINUTES).values()] == [2]
+
+
+def test_readings_that_never_stop_coming_do_not_keep_a_refresh_from_ending(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 7 * MINUTE, 1.0)])
+    sent = [0]
+
+    def meanwhile(done: Any) -> None:
+        assert sent[0] < 20, "it goes on for ever"
+        sent[0] += 1
+        send(key, [("a", START + 7 * MINUTE + sent[0], float(sent[0]))])
+
+    assert refresh_upto(START + DAY, show=meanwhile).complete
+    assert [mark[0] for mark in marks()].count("minute") >= 1, "what came meanwhile is the next refresh's"
+    refresh_upto(START + DAY)
+    assert_rolled_up(START + DAY)
+
+
+def test_a_minute_that_many_drains_brought_is_read_once(platform_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh_module, "_MARKS_AT_ONCE", 2)
+    key = make_key(make_device("pump-7"), backfill=True)
+    for second in range(7):
+        send(key, [(metric, START + 7 * MINUTE + second * 1_000_000, 1.0 + second) for metric in "ab"])
+    paused = []
+    done = refresh_upto(START + HOUR, pause=lambda: paused.append(1))
+    assert done.readings == 14 + 14, "for the minute, and for its hour"
+    assert len(paused) > 4
+    assert_rolled_up(START + HOUR)
+
+
+def test_a_range_that_is_made_while_a_refresh_runs_is_not_taken_for_one_that_was_dropped(platform_db: None) -> None:
+    """With retention on. Its marks went without its buckets being made, when the oldest range was asked for before them."""
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [("a", START + 7 * MINUTE, 1.0)])
+    older = iter([("a", START - 60 * DAY, 5.0)])
+
+    def meanwhile() -> bool:
+        for reading in older:
+            send(key, [reading])
+        return True
+
+    refresh_upto(START + DAY, keeps_all=False, go_on=meanwhile)
+    refresh_upto(START + DAY, keeps_all=False)
+    assert_rolled_up(START + DAY)
+    assert len(rolled(MINUTES)) == 2
 
 
 def test_two_refreshes_do_not_overtake_each_other(platform_db: None) -> None:
