@@ -15,7 +15,7 @@ from telemetry.rollups.levels import MINUTE
 from telemetry.rollups.marks import add_marks
 from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import TABLE, as_microseconds, as_timestamp
-from telemetry.timeseries.landed import Part, landed, parts
+from telemetry.timeseries.landed import Part, landed, parts, whole_columns
 
 __all__ = ["mark_range"]
 
@@ -25,7 +25,6 @@ SELECT s.id,
     (SELECT time FROM {TABLE} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1)
 FROM unnest(%b) AS s(id)
 """
-# Comparisons with constants only, and no workers at its side: the server then works on whole columns.
 _HELD_IN_COLUMNS = f"""
 SELECT series_id, min(time), max(time) FROM {TABLE}
 WHERE series_id >= %s AND series_id <= %s AND time >= %s AND time < %s GROUP BY series_id
@@ -68,7 +67,6 @@ def _held(connection: psycopg.Connection[Any], ids: Int32, part: Part) -> list[t
         rows = connection.execute(_HELD, [*bounds, *bounds, int4_array(ids)]).fetchall()
         return [row for row in rows if row[1] is not None]
     wanted = set(ids.tolist())
-    with connection.transaction():
-        connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+    with whole_columns(connection):
         rows = connection.execute(_HELD_IN_COLUMNS, [int(ids[0]), int(ids[-1]), *bounds]).fetchall()
     return [row for row in rows if row[0] in wanted]

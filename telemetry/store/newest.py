@@ -17,7 +17,7 @@ from telemetry.binary_arrays import int4_array, timestamptz_array
 from telemetry.binary_rows import TO_2000
 from telemetry.intake.batch import Int32, Int64
 from telemetry.timeseries.engine import EARLIEST, TABLE, as_timestamp
-from telemetry.timeseries.landed import FOREVER, Part, landed, parts
+from telemetry.timeseries.landed import FOREVER, Part, landed, parts, whole_columns
 
 __all__ = ["Newest"]
 
@@ -34,15 +34,12 @@ CROSS JOIN LATERAL (
     WHERE series_id = u.s AND time > u.low AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1
 ) r
 """
-# Comparisons with constants only, and no join: the server then works on whole columns instead of rows.
 _GROUPED = f"""
 SELECT string_agg(int4send(series_id) || timestamptz_send(newest), ''::bytea) FROM (
     SELECT series_id, max(time) AS newest FROM {TABLE}
     WHERE time >= %s AND time < %s AND series_id >= %s AND series_id <= %s GROUP BY series_id
 ) AS each
 """
-# With workers at its side the server does not work on whole columns, and takes four times as long.
-_ALONE = "SELECT set_config('max_parallel_workers_per_gather', '0', true)"
 #: Series that one statement goes down for: however many there are and however slow the disk is, none is given up as
 #: hanging.
 _AT_ONCE = 5_000
@@ -87,11 +84,11 @@ class Newest:
     def grouped(self, connection: Connection, part: Part, series: Int32) -> Found:
         """The newest in the part of these series (ascending), and perhaps of others."""
         rows = part.landed.rows if part.landed else 0
-        connection.execute(_ALONE)
         found = []
-        for those in np.array_split(series, max(1, min(len(series), -(-rows // _ROWS_AT_ONCE)))):
-            bounds = [as_timestamp(part.low), as_timestamp(part.high), int(those[0]), int(those[-1])]
-            found.append(_asked(connection, _GROUPED, bounds))
+        with whole_columns(connection):
+            for those in np.array_split(series, max(1, min(len(series), -(-rows // _ROWS_AT_ONCE)))):
+                bounds = [as_timestamp(part.low), as_timestamp(part.high), int(those[0]), int(those[-1])]
+                found.append(_asked(connection, _GROUPED, bounds))
         return _joined(found)
 
 

@@ -9,18 +9,23 @@ everywhere, and what is known here may be late.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+from psycopg.pq import TransactionStatus
+
 from telemetry.timeseries.engine import TABLE, as_microseconds, as_timestamp
 
-__all__ = ["FOREVER", "Landed", "Part", "landed", "parts"]
+__all__ = ["FOREVER", "Landed", "Part", "landed", "parts", "whole_columns"]
 
 #: After every event time, in µs: the last day of the year 9999, which both PostgreSQL and Python can say.
 FOREVER = 253_402_214_400_000_000
 #: What a landed row takes on the disk, in bytes: it only has to be right within a factor of two.
 _BYTES_A_ROW = 14
+_NO_WORKERS = "SELECT set_config('max_parallel_workers_per_gather', '0', true)"
 _CAN_LAND = "SELECT to_regclass('_timescaledb_catalog.compression_settings') IS NOT NULL"
 # Bit 2 of a chunk's status says that its columns are not in order (src/chunk.h of TimescaleDB). A chunk may go meanwhile.
 _LANDED = """
@@ -88,6 +93,17 @@ def parts(known: Sequence[Landed], low: int, high: int) -> list[Part]:
     if low < end:
         found.append(Part(low, end))
     return found
+
+
+@contextmanager
+def whole_columns(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """In here the server groups and adds up whole columns: 35 ns a reading, without workers at its side. With them it goes row
+    by row and takes four times as long. Holds for the rest of the caller's transaction; where there is none, in one of its
+    own. Such a statement must compare with constants only, and join nothing."""
+    outside = connection.info.transaction_status == TransactionStatus.IDLE
+    with connection.transaction() if outside else nullcontext():
+        connection.execute(_NO_WORKERS)
+        yield
 
 
 def _look(cursor: Any, database: str) -> tuple[Landed, ...]:

@@ -20,7 +20,7 @@ from telemetry.binary_arrays import int4_array, timestamptz_array
 from telemetry.binary_rows import TO_2000
 from telemetry.intake.batch import Int32, Int64
 from telemetry.timeseries.engine import TABLE, as_timestamp
-from telemetry.timeseries.landed import Landed
+from telemetry.timeseries.landed import Landed, whole_columns
 
 __all__ = ["Costs", "Group", "Readings", "Windows", "groups", "in_windows", "sums_in", "window_of", "windows_around"]
 
@@ -41,7 +41,6 @@ SELECT string_agg(int4send(series_id) || timestamptz_send(time) || float8send(va
     WHERE time >= %s AND time < %s AND series_id >= %s AND series_id <= %s{{named}} LIMIT %s
 ) AS stretch
 """
-# Comparisons with constants only, and no workers at its side: the server then works on whole columns.
 _SUMS = f"""
 SELECT string_agg(int4send(series_id) || int8send(n) || float8send(total) || float8send(low) || float8send(high), ''::bytea)
 FROM (
@@ -49,7 +48,6 @@ FROM (
     WHERE time >= %s AND time < %s AND series_id >= %s AND series_id <= %s GROUP BY series_id
 ) AS each
 """
-_ALONE = "SELECT set_config('max_parallel_workers_per_gather', '0', true)"
 _SUM = np.dtype([("series", ">i4"), ("count", ">i8"), ("sum", ">f8"), ("min", ">f8"), ("max", ">f8")])
 #: So few series are named when a stretch is read: a comparison with each costs less than handing all rows out.
 _NAMED = 64
@@ -109,14 +107,16 @@ class Costs:
         return np.asarray(self.look + 60 * (1 + self.batches * length), np.float64)
 
     def whole(self, windows: Windows) -> float:
-        """Windows as one stretch, from which rows of all series in between are handed out unless a few are named."""
+        """Windows as one stretch: rows of all series in between are handed out, or of a few that are named; then only batches
+        that hold one of these are opened."""
         largest, smallest = int(windows.series.max()), int(windows.series.min())
         known, many = max(self.series, largest), len(np.unique(windows.series))
-        span = (largest - smallest + 1) / known
-        few = many <= _NAMED
-        rows = self.density * max(0, min(self.upto, int(windows.high.max())) - int(windows.low.min()))
-        opened, handed_out = span * (0.02 + 0.002 * many * few), many / known if few else span
-        return self.look + rows * (opened + 0.8 * handed_out)
+        length = max(0, min(self.upto, int(windows.high.max())) - int(windows.low.min()))
+        between = self.density * length * (largest - smallest + 1) / known
+        if many > _NAMED:
+            return self.look + between * (0.02 + 0.8)
+        opened = min(between / 1000, many * (1 + self.batches * length))
+        return self.look + opened * (20 + 2 * many) + 0.8 * self.density * length * many / known
 
     @property
     def gap(self) -> int:
@@ -151,10 +151,10 @@ def in_windows(
 
 def sums_in(cursor: psycopg.Cursor[Any], series: Int32, low: int, high: int) -> NDArray[Any]:
     """(series, count, sum, min, max) of those of these series (ascending) that have readings in [low, high) µs: 35 to 440 ns
-    for each reading that lies there, of whatever series. For the rest of its transaction the server works without helpers."""
-    cursor.execute(_ALONE)
+    for each reading that lies there, of whatever series."""
     bounds = [as_timestamp(low), as_timestamp(high), int(series[0]), int(series[-1])]
-    rows = _packed(cursor, _SUMS, bounds, _SUM)
+    with whole_columns(cursor.connection):
+        rows = _packed(cursor, _SUMS, bounds, _SUM)
     return rows[np.isin(rows["series"], series)].astype(_SUM.newbyteorder("="))
 
 

@@ -137,6 +137,11 @@ def test_what_lies_together_is_read_as_one_and_what_is_scattered_is_not() -> Non
     everyone = np.arange(1, 10_001, dtype=np.int32)
     minute = np.full(len(everyone), DAY - MINUTE_US)
     assert [group.whole for group in groups(Windows(everyone, minute, minute + MINUTE_US), costs)] == [True]
-    hours = np.full(3, DAY - 900 * 1_000_000)
-    far_apart = Windows(np.array([1, 5_000, 9_999], np.int32), hours, hours + 900 * 1_000_000)
-    assert [group.whole for group in groups(far_apart, costs)] == [False]
+    few = np.array([1, 5_000, 9_999], np.int32)
+    quarter = np.full(3, DAY - 900 * 1_000_000)
+    assert [group.whole for group in groups(Windows(few, quarter, quarter + 900 * 1_000_000), costs)] == [True]
+    in_turn = quarter + np.arange(3) * 295 * 1_000_000
+    assert [group.whole for group in groups(Windows(few, in_turn, in_turn + 300 * 1_000_000), costs)] == [False]
+    many = np.arange(1, 10_001, 100, dtype=np.int32)
+    day = np.full(len(many), DAY - 900 * 1_000_000)
+    assert [group.whole for group in groups(Windows(many, day, day + 900 * 1_000_000), costs)] == [False]
