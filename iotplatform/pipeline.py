@@ -34,11 +34,13 @@ from telemetry.store.attempt import Attempt
 from telemetry.store.chunk import Chunk, take
 from telemetry.store.frontier import Frontier
 from telemetry.store.known_series import KnownSeries
+from telemetry.store.late import LateReadings
 from telemetry.store.loaders import Loader
 from telemetry.store.positions import Position
 from telemetry.store.retained import Retained
 from telemetry.store.segments import follow_segments
 from telemetry.store.write import write
+from telemetry.timeseries.columnar import BeingSorted
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
 from thresholds import unjudged
@@ -103,6 +105,7 @@ class ShardDrain:
         self._loader = Loader(copy=True)
         #: Which index the table had when these two were made.
         self._index: int | None = None
+        self._late = LateReadings()
         self._memory: _Memory | None = None
         self._series = KnownSeries(YoungSeries(self._log))
         self._last_seen = LastSeen()
@@ -120,6 +123,8 @@ class ShardDrain:
         """Store what waits, as much as one transaction takes. Raises what was not the data's fault."""
         try:
             return self._drain(self._connected())
+        except BeingSorted:
+            return Drained()  # nothing was done: all of it waits in the log, in its order, until the next drain
         except psycopg.errors.DeadlockDetected:
             # With whoever compresses or sorts a chunk that was read here and was to be written: all was taken back.
             self.close()
@@ -190,6 +195,8 @@ class ShardDrain:
             if replace(position, series_epoch=expected.series_epoch) != expected:
                 self._memory = None
                 return Drained(more=True)
+            if chunk is not None and self._coverage is not None:
+                self._late.wait(connection, self._loader, self._coverage.over(chunk.batch.times, read_at))
             memory = self._take_over(connection, position)
             if positions.log_was_trimmed(position, reading):
                 self._report_gap(position, reading)

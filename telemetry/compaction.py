@@ -22,10 +22,10 @@ __all__ = ["Backlog", "Compactor", "backlog", "worker"]
 
 logger = logging.getLogger(__name__)
 
-#: A drain waits this long (s) for a chunk that is being sorted; after each attempt that gave way twice as long, up to the
-#: most, which is well below what a statement of a drain may take.
+#: A drain waits this long (s) for a chunk that is being sorted; after each attempt that gave way twice as long.
 _PATIENCE_SECONDS = 0.25
-_MOST_PATIENCE_SECONDS = 2.0
+#: After so many attempts that gave way, the last of them after 2 s, a chunk is sorted whoever waits.
+_ATTEMPTS_THAT_GIVE_WAY = 4
 #: After an attempt in vain a chunk is left alone so long, after each further one twice as long.
 _REST_SECONDS = 60.0
 _MOST_REST_SECONDS = 3600.0
@@ -63,6 +63,15 @@ def backlog(cursor: Cursor, config: Any, now: int | None = None) -> Backlog:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Of a chunk: attempts in vain, those of them that gave way, and until when it is left alone."""
+
+    vain: int = 0
+    gave_way: int = 0
+    until: float = 0.0
+
+
 class Compactor:
     """At most one in this process, and in the database: a lock of its own sees to that. A daemon: what it did not finish
     when its worker stops is undone by the server."""
@@ -72,8 +81,7 @@ class Compactor:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        #: Attempts in vain by chunk, and until when it is left alone.
-        self._resting: dict[str, tuple[int, float]] = {}
+        self._resting: dict[str, _Rest] = {}
 
     def pump(self, config: Any, may_go_on: Callable[[psycopg.Connection[Any]], bool]) -> None:
         """See that a thread is at it if there is anything to do. Returns at once."""
@@ -128,35 +136,38 @@ class Compactor:
         with connection.cursor() as cursor:
             due = engine_in_use(cursor).unsorted(cursor, before)
         names, clock = {chunk.table for chunk in due}, self._clock()
-        self._resting = {name: rest for name, rest in self._resting.items() if name in names or rest[1] > clock}
+        self._resting = {name: rest for name, rest in self._resting.items() if name in names or rest.until > clock}
         for chunk in due:
-            _, until = self._resting.get(chunk.table, (0, 0.0))
-            if clock >= until:
+            if clock >= self._resting.get(chunk.table, _Rest()).until:
                 return chunk
         return None
 
     def _attempt(self, chunk: Unsorted) -> Outcome:
-        vain, _ = self._resting.pop(chunk.table, (0, 0.0))
+        before = self._resting.pop(chunk.table, _Rest())
+        insists = before.gave_way >= _ATTEMPTS_THAT_GIVE_WAY
         began = self._clock()
         try:
-            outcome = compact(_patient, chunk, min(_PATIENCE_SECONDS * 2**vain, _MOST_PATIENCE_SECONDS))
+            outcome = compact(_patient, chunk, None if insists else _PATIENCE_SECONDS * 2**before.gave_way)
         except psycopg.Error:
             # One chunk that cannot be sorted holds up no other.
-            self._rest(chunk, vain)
+            self._rest(chunk, before, before.gave_way)
             raise
         seconds = self._clock() - began
         if outcome in ("gave_way", "held"):
-            self._rest(chunk, vain)
+            self._rest(chunk, before, before.gave_way + (outcome == "gave_way"))
         elif outcome == "done":
-            self._resting[chunk.table] = (0, self._clock() + _AGAIN_SECONDS)
+            self._resting[chunk.table] = _Rest(until=self._clock() + _AGAIN_SECONDS)
             measures.compaction_seconds.observe(seconds)
         measures.compactions.labels(outcome).inc()
-        logger.info("chunk_compacted", extra={"chunk": chunk.table, "outcome": outcome, "seconds": round(seconds, 2)})
+        logger.info(
+            "chunk_compacted",
+            extra={"chunk": chunk.table, "outcome": outcome, "seconds": round(seconds, 2), "insisted": insists},
+        )
         return outcome
 
-    def _rest(self, chunk: Unsorted, vain: int) -> None:
-        seconds = min(_REST_SECONDS * 2 ** min(vain, 10), _MOST_REST_SECONDS)
-        self._resting[chunk.table] = (vain + 1, self._clock() + seconds)
+    def _rest(self, chunk: Unsorted, before: _Rest, gave_way: int) -> None:
+        seconds = min(_REST_SECONDS * 2 ** min(before.vain, 10), _MOST_REST_SECONDS)
+        self._resting[chunk.table] = _Rest(before.vain + 1, gave_way, self._clock() + seconds)
 
 
 def _patient() -> BoundedConnection:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from telemetry import measures
 from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.intake.batch import Batch
-from telemetry.timeseries.columnar import hold, unsound
+from telemetry.timeseries.columnar import hold, unsound, wait_for
 from telemetry.timeseries.engine import TABLE, Engine
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,13 @@ class Loader:
             logger.error("columnar_landing_does_not_work", extra={"found": way})
             lands = False
         return cls(copy, engine.refuses_repeats, least if lands else None)
+
+    def wait_for(self, connection: psycopg.Connection[Any], late: NDArray[np.int64], seconds: float) -> None:
+        """Before anything is read in the caller's transaction: have the chunks of these event times (µs), whose time is
+        over, to write to. Raises BeingSorted where one of them is being sorted for longer."""
+        if self.columnar_from is not None and len(late):
+            with connection.cursor() as cursor:
+                wait_for(cursor, late, seconds)
 
     def put(self, connection: psycopg.Connection[Any], batch: Batch) -> NDArray[np.bool_]:
         """Write rows that are believed to be new, distinct in (series, time), inside the caller's transaction; answers a

@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 
 from telemetry.timeseries import compaction, widths
 from telemetry.timeseries.engine import INDEX, TABLE, Cursor, Unsorted, as_microseconds, as_timestamp
 from telemetry.timeseries.timescale import Timescale
 
-__all__ = ["SOUND_FROM", "Columnar", "hold", "unsound"]
+__all__ = ["SOUND_FROM", "BeingSorted", "Columnar", "hold", "unsound", "wait_for"]
 
 #: Before it, COPY into the columnstore skipped NOT NULL and CHECK (TimescaleDB's changelog of 2.28.1).
 SOUND_FROM = (2, 28, 1)
@@ -78,15 +79,48 @@ def hold(cursor: Cursor, times: NDArray[np.int64]) -> bool:
     columns, and no query ever sees them (`ts_chunk_tuple_routing_find_chunk`: "mark chunk as partial unless completely
     new chunk").
     """
-    cursor.execute(_CHUNKS, [as_timestamp(int(times.min())), as_timestamp(int(times.max()))])
-    chunks = cursor.fetchall()
-    missing = np.ones(len(times), np.bool_)
-    for _, start, end in chunks:
-        missing &= (times < as_microseconds(start)) | (times >= as_microseconds(end))
-    if missing.any():
+    names, covered = _chunks(cursor, times)
+    if not covered:
         return False
-    cursor.execute(f"LOCK TABLE {', '.join(name for name, _, _ in chunks)} IN ROW EXCLUSIVE MODE")
+    _lock(cursor, names)
     return True
+
+
+class BeingSorted(TimeoutError):
+    """A chunk that readings are to be written to is being sorted, and that is not given up for them."""
+
+
+def wait_for(cursor: Cursor, times: NDArray[np.int64], seconds: float) -> None:
+    """Lock the chunks of these event times (µs), as far as there are any, for writing. Raises BeingSorted after so long.
+
+    To be called before the transaction has read any of them: with the lock that reading takes it would stand in the way of
+    who sorts (at the end he needs the chunk for himself), and be in the same deadlock with him.
+    """
+    names, _ = _chunks(cursor, times)
+    if not names:
+        return
+    cursor.execute(f"SET LOCAL lock_timeout = '{int(seconds * 1000)}ms'")
+    try:
+        _lock(cursor, names)
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+        raise BeingSorted(", ".join(names)) from error
+    cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+
+
+def _chunks(cursor: Cursor, times: NDArray[np.int64]) -> tuple[list[str], bool]:
+    """The chunks of these event times (µs), and whether each has one."""
+    cursor.execute(_CHUNKS, [as_timestamp(int(times.min())), as_timestamp(int(times.max()))])
+    names, missing = [], np.ones(len(times), np.bool_)
+    for name, start, end in cursor.fetchall():
+        here = (times >= as_microseconds(start)) & (times < as_microseconds(end))
+        if here.any():
+            names.append(name)
+            missing &= ~here
+    return names, not missing.any()
+
+
+def _lock(cursor: Cursor, names: list[str]) -> None:
+    cursor.execute(f"LOCK TABLE {', '.join(names)} IN ROW EXCLUSIVE MODE")
 
 
 def unsound(cursor: Cursor) -> str | None:

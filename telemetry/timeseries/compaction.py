@@ -2,7 +2,8 @@
 
 TimescaleDB locks a chunk against writers while it sorts it, and for a moment at the end against readers too. So whoever
 sorts gives way: a drain that waits for the chunk has the work cancelled, and it is done again later, from the start.
-Nothing is lost then, for the sorted copy takes the place of the other in one transaction.
+Nothing is lost then, for the sorted copy takes the place of the other in one transaction. Where late readings never stop it
+has to insist at last: drains then put those off that go into this chunk (`telemetry.timeseries.columnar.wait_for`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import psycopg
@@ -75,8 +76,8 @@ def unsorted(cursor: Cursor, before: int | None = None) -> list[Unsorted]:
     return found if before is None else [chunk for chunk in found if chunk.end <= before]
 
 
-def compact(connect: Callable[[], Connection], chunk: Unsorted, patience: float) -> Outcome:
-    """Sort a chunk, unless a writer would wait for it longer than ``patience`` seconds.
+def compact(connect: Callable[[], Connection], chunk: Unsorted, patience: float | None) -> Outcome:
+    """Sort a chunk, unless a writer would wait for it longer than ``patience`` seconds; None: whoever waits.
 
     ``connect`` makes connections in autocommit mode on which a statement may take long. Raises psycopg.Error where it
     was neither writers nor readers.
@@ -85,16 +86,21 @@ def compact(connect: Callable[[], Connection], chunk: Unsorted, patience: float)
         if _looked_at(connection, chunk):
             return "held"
         connection.execute(f"SET lock_timeout = '{_LOCK_MILLISECONDS}ms'")
+        # Where this process is killed, nobody is kept waiting for what nobody wants any more.
+        connection.execute("SET client_connection_check_interval = '1s'")
         outcome = _sort(connect, connection, chunk, patience)
         if outcome == "done" and chunk.rows:
             _give_back(connection, chunk)
     return outcome
 
 
-def _sort(connect: Callable[[], Connection], connection: Connection, chunk: Unsorted, patience: float) -> Outcome:
+def _sort(
+    connect: Callable[[], Connection], connection: Connection, chunk: Unsorted, patience: float | None
+) -> Outcome:
     try:
         # In one transaction: what is locked for the merging stays so for the sorting, and no row comes in between.
-        with _giving_way(connect, connection, patience), connection.transaction():
+        giving_way = nullcontext() if patience is None else _giving_way(connect, connection, patience)
+        with giving_way, connection.transaction():
             for _ in range(_CALLS):
                 connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", [chunk.table])
                 if _is_sorted(connection, chunk):

@@ -39,6 +39,11 @@ class Coverage:
             made += 1
         return made
 
+    def over(self, times: NDArray[np.int64], now: int) -> NDArray[np.int64]:
+        """Those of these event times (µs) whose range was over by ``now`` (µs): what may be in the way of who sorts it."""
+        begun = max((end for _, end in self._known if end <= now), default=0)
+        return times[times < begun]
+
     def _missing(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         uncovered = times
         for start, end in self._known:
