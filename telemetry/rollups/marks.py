@@ -8,6 +8,7 @@ exactly what it has seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ _ADD = (
     "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series, lows, highs) "
     "VALUES (%s, %s, %s, %s, %s, %b, %b, %b)"
 )
+_ADD_AGAIN = (
+    "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series, lows, highs, at) "
+    "VALUES (%s, %s, %s, %s, %s, %b, %b, %b, %s)"
+)
 
 
 def mark(connection: psycopg.Connection[Any], written: Batch) -> None:
@@ -34,8 +39,8 @@ def mark(connection: psycopg.Connection[Any], written: Batch) -> None:
     add_marks(connection, MINUTE, minutes_of(written))
 
 
-def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces) -> None:
-    """Say of these ranges that their buckets of this level have to be made again."""
+def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces, at: datetime | None = None) -> None:
+    """Say of these ranges that their buckets of this level have to be made again; ``at``: since when, if not since now."""
     if not len(pieces):
         return
     order = np.lexsort((pieces.series, pieces.high, pieces.low))
@@ -63,7 +68,10 @@ def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces)
             for part, begin in zip(np.split(series, begins[1:]), begins, strict=True)
         ]
     with connection.cursor() as cursor:
-        cursor.executemany(_ADD, rows)
+        if at is None:
+            cursor.executemany(_ADD, rows)
+        else:
+            cursor.executemany(_ADD_AGAIN, [(*row, at) for row in rows])
 
 
 def minutes_of(written: Batch) -> Pieces:

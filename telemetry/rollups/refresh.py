@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,11 @@ _PIECES_A_ROUND = 1_000_000
 #: Marks read by one statement, and series named in them.
 _MARKS_AT_ONCE = 2_000
 _SERIES_AT_ONCE = 500_000
+#: Hours and days that are made again rest so long (s) after the first thing that is new in them, where nobody is in a hurry.
+_RESTS = {"hour": 300.0, "day": 1800.0}
+_WAITING = """
+SELECT coalesce(max(id), 0), min(at) FILTER (WHERE level = %s AND low < %s), now() FROM telemetry_rollupmark
+"""
 _TAKE = """
 SELECT id, low, high, array_send(series), array_send(lows), array_send(highs) FROM (
     SELECT id, low, high, series, lows, highs, sum(cardinality(series)) OVER (ORDER BY id) - cardinality(series) AS before
@@ -73,6 +78,7 @@ def refresh(
     upto: int,
     *,
     keeps_all: bool = True,
+    patient: bool = False,
     go_on: Callable[[], bool] = lambda: True,
     pause: Callable[[], None] = lambda: None,
     show: Callable[[Refreshed], None] = lambda done: None,
@@ -80,8 +86,9 @@ def refresh(
     """Work off what is marked before event time ``upto`` (µs; rounded down to the minute), over a connection in autocommit.
 
     ``keeps_all``: readings are kept for ever. Otherwise buckets that begin before the oldest range that is left stay as
-    they are, for some of their readings may be gone. ``go_on`` is asked between portions, ``show`` is told of each, and
-    ``pause`` is called within them, no lock being held.
+    they are, for some of their readings may be gone. ``patient``: hours and days are made again some minutes after what is
+    new in them, for they are made of all their readings, and more may be on its way. ``go_on`` is asked between portions,
+    ``show`` is told of each, and ``pause`` is called within them, no lock being held.
     """
     done = Refreshed()
     with _alone(connection) as alone:
@@ -89,7 +96,7 @@ def refresh(
             return Refreshed(elsewhere=True)
         begun = time.monotonic()
         upto = MINUTE.floor(upto)
-        work = _Work(connection, keeps_all, can_copy(connection), go_on, pause, show, done)
+        work = _Work(connection, keeps_all, _RESTS if patient else {}, can_copy(connection), go_on, pause, show, done)
         # Finest first, and none before the finer ones are done: they mark what is to be made above them. So once the minutes
         # are there, all before is said by buckets and marks, also where an hour of many readings takes longer.
         if _level(work, MINUTE, upto):
@@ -135,6 +142,8 @@ class _Work:
 
     connection: Connection
     keeps_all: bool
+    #: Seconds by level.
+    rests: Mapping[str, float]
     copy: bool
     go_on: Callable[[], bool]
     pause: Callable[[], None]
@@ -145,8 +154,10 @@ class _Work:
 def _level(work: _Work, level: Level, upto: int) -> bool:
     """Work off the marks of one level; answers whether none is left that begins before ``upto`` and was there already. While
     late readings keep coming there would be no end: a minute would be made again for every drain that brings some."""
-    row = work.connection.execute("SELECT coalesce(max(id), 0) FROM telemetry_rollupmark").fetchone()
-    last = int(row[0]) if row else 0
+    row = work.connection.execute(_WAITING, [level.name, as_timestamp(upto)]).fetchone()
+    last, since, now = row or (0, None, None)
+    if since is None or (now - since).total_seconds() < work.rests.get(level.name, 0.0):
+        return True
     while work.go_on():
         ids, everything = _take(work, level, upto, last)
         if not ids:
@@ -156,7 +167,7 @@ def _level(work: _Work, level: Level, upto: int) -> bool:
         due = everything.before(upto).since(level.ceiling(horizon)).cut()
         made = _make(work, level, due)
         left, later = due.at(slice(made, None)), everything.since(upto)
-        _settle(work.connection, level, ids, due.at(slice(made)), [left, later])
+        _settle(work.connection, level, ids, due.at(slice(made)), [left, later], since)
         if made < len(due):
             return False
     return False
@@ -215,16 +226,14 @@ def _table(work: _Work, level: Level) -> Table:
     return Table(level, tuple(ranges), work.copy)
 
 
-def _settle(connection: Connection, level: Level, ids: list[int], made: Pieces, again: list[Pieces]) -> None:
-    """The marks that were taken up go; what of them was not done or is not over yet is marked ``again``, and so are the wider
-    buckets of what was made."""
+def _settle(
+    connection: Connection, level: Level, ids: list[int], made: Pieces, again: list[Pieces], since: datetime
+) -> None:
+    """The marks that were taken up go; what of them was not done or is not over yet is marked ``again`` (as it was ``since``
+    then), and so are the wider buckets of what was made."""
     with connection.transaction():
         for rest in again:
-            _mark(connection, level, rest)
+            add_marks(connection, level, union([rest], level), since)
         for wider in LEVELS[LEVELS.index(level) + 1 :][:1]:
-            _mark(connection, wider, made)
+            add_marks(connection, wider, union([made], wider))
         connection.execute("DELETE FROM telemetry_rollupmark WHERE id = ANY(%s)", [ids])
-
-
-def _mark(connection: Connection, level: Level, pieces: Pieces) -> None:
-    add_marks(connection, level, union([pieces], level))

@@ -69,6 +69,7 @@ def refresh_due(log: RedisLog, config: Any, now: int | None = None) -> Refreshed
             connection,
             now - config.rollup_delay_seconds * 1_000_000,
             keeps_all=not config.raw_retention_days,
+            patient=True,
             go_on=pace.go_on,
             pause=pace.pause,
         )

@@ -14,10 +14,11 @@ from iotplatform.env import config
 from telemetry.database import connect
 from telemetry.models import RollupState, Series
 from telemetry.rollups import refresh as refresh_module
+from telemetry.rollups import rows as rows_module
 from telemetry.rollups.again import mark_range
 from telemetry.rollups.levels import HOUR as HOURS
 from telemetry.rollups.levels import MINUTE as MINUTES
-from telemetry.timeseries.engine import as_microseconds, engine_in_use
+from telemetry.timeseries.engine import as_microseconds, as_timestamp, engine_in_use
 from telemetry.upkeep import keep_ranges
 from tests.builders import drain_all, make_device, make_key, post_readings
 from tests.telemetry.rollups.readings import DAY, HOUR, MINUTE, START, assert_rolled_up, refresh_upto, rolled
@@ -146,6 +147,34 @@ def test_readings_that_never_stop_coming_do_not_keep_a_refresh_from_ending(platf
     assert [mark[0] for mark in marks()].count("minute") >= 1, "what came meanwhile is the next refresh's"
     refresh_upto(START + DAY)
     assert_rolled_up(START + DAY)
+
+
+def test_an_hour_waits_for_more_late_readings_before_it_is_made_again(platform_db: None) -> None:
+    key = make_key(make_device("pump-7"), backfill=True)
+    for minute in (7, 8):
+        send(key, [("a", START + minute * MINUTE, 1.0)])
+        done = refresh_upto(START + HOUR, patient=True)
+        assert done.complete and done.readings == 1, "the minute alone"
+    assert rolled(HOURS) == {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE telemetry_rollupmark SET at = at - interval '6 minutes' WHERE low = %s", [as_timestamp(START)]
+        )
+    assert refresh_upto(START + HOUR, patient=True).readings == 2
+    assert_rolled_up(START + HOUR)
+
+
+def test_what_is_left_of_an_hour_is_not_put_off(platform_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "_FIRST_PIECES", 1)
+    key = make_key(make_device("pump-7"), backfill=True)
+    send(key, [(metric, START + 7 * MINUTE, 1.0) for metric in "ab"])
+    refresh_upto(START + HOUR, patient=True)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE telemetry_rollupmark SET at = at - interval '6 minutes'")
+    assert not refresh_upto(START + HOUR, patient=True, go_on=lambda: not rolled(HOURS)).complete
+    assert len(rolled(HOURS)) == 1
+    assert refresh_upto(START + HOUR, patient=True).complete
+    assert_rolled_up(START + HOUR)
 
 
 def test_a_minute_that_many_drains_brought_is_read_once(platform_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
