@@ -152,11 +152,20 @@ class Config:
         urls["cache_url"] = urls["cache_url"] or urls["redis_url"]
         for name in ("database_url", "redis_url"):
             if not urls[name]:
-                raise ConfigError(
-                    f"{name.upper()} is not set and no embedded server is recorded in {self.run_dir}/servers.json: "
-                    f"start the platform with `make run`, or set {name.upper()}, for example {_EXAMPLE_URLS[name]}"
-                )
+                raise ConfigError(self._unknown_server(name))
         return {name: url for name, url in urls.items() if url}
+
+    def _unknown_server(self, name: str) -> str:
+        recorded, variable = self.run_dir / "servers.json", name.upper()
+        if recorded.exists():
+            return (
+                f"{variable} is not set here, and the platform in {self.run_dir} was started with one: set the same, for "
+                f"example {_EXAMPLE_URLS[name]}"
+            )
+        return (
+            f"{variable} is not set and no embedded server is recorded in {recorded}: start the platform with `make run`, or "
+            f"set {variable}, for example {_EXAMPLE_URLS[name]}"
+        )
 
     def secret_key(self) -> str:
         """The signing secret: SECRET_KEY, SECRET_KEY_FILE, else a random one kept in RUN_DIR (mode 0600)."""

@@ -40,3 +40,18 @@ def test_an_interpreter_without_the_packages_goes_on_with_that_of_the_virtual_en
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5."), done.stdout
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_without_the_address_of_the_database_it_says_where_to_get_it(tmp_path: Path, started: bool) -> None:
+    if started:
+        (tmp_path / "servers.json").write_text('{"redis_url": "redis://127.0.0.1:1/0"}')
+    environment = {"PATH": "/usr/bin:/bin", "RUN_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = subprocess.run(
+        [sys.executable, BASE_DIR / "manage.py", "check"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "DATABASE_URL is not set" in said and "postgresql://" in said
+    assert ("was started with one" in said) is started
+    assert ("make run" in said) is not started

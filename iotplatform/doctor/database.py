@@ -101,12 +101,13 @@ def check_readings_table(config: Config) -> Iterator[Finding]:
                 "Set it to auto; to change engines, migrate into a new database and import the readings there.",
             )
         elif engine.name == "timescale":
+            what = "chunks" if engine.refuses_repeats else "readings in columns, rollups"
             compression = (
-                f"compressed after {config.compress_after_days} days"
+                f"{what} compressed after {config.compress_after_days} days"
                 if config.compress_after_days
-                else "never compressed"
+                else f"{what} never compressed"
             )
-            yield ok("engine", f"timescale: hypertable of TimescaleDB {extension[0]}, chunks {compression}.")
+            yield ok("engine", f"timescale: hypertable of TimescaleDB {extension[0]}, {compression}.")
         else:
             yield ok("engine", "partitions: plain PostgreSQL. Old readings are not compressed; TimescaleDB could.")
         yield _room_ahead(engine.ranges(cursor), config)

@@ -25,8 +25,13 @@ def lines(config: Config, seconds: float) -> Iterator[str]:
         ("Admin", f"{url}/admin/"),
         ("API", f"{url}/api/v1/docs"),
         ("Login", _login(config)),
-        ("Database", "DATABASE_URL" if config.database_url else f"embedded PostgreSQL in {config.run_dir}/postgres"),
-        ("Log", "REDIS_URL" if config.redis_url else f"embedded Valkey in {config.run_dir}/redis-log"),
+        (
+            "Database",
+            _of_ones_own("DATABASE_URL")
+            if config.database_url
+            else f"embedded PostgreSQL in {config.run_dir}/postgres",
+        ),
+        ("Log", _of_ones_own("REDIS_URL") if config.redis_url else f"embedded Valkey in {config.run_dir}/redis-log"),
         ("Fleet", "simulated devices are sending (SIMULATOR=off: none)" if config.simulator == "on" else "off"),
         ("Output", f"{config.run_dir}/logs/"),
         ("Stop", "Ctrl-C"),
@@ -37,6 +42,10 @@ def lines(config: Config, seconds: float) -> Iterator[str]:
     for name, value in rows:
         yield f"  {name:<10} {value}"
     yield ""
+
+
+def _of_ones_own(variable: str) -> str:
+    return f"that of {variable} (other terminals, for manage.py, need it too)"
 
 
 def _login(config: Config) -> str:

@@ -13,6 +13,7 @@ from django.core.management import call_command
 
 from iotplatform.doctor import columnar
 from iotplatform.doctor.columnar import check_columnar
+from iotplatform.doctor.database import check_readings_table
 from iotplatform.doctor.findings import Finding
 from iotplatform.env import config
 from telemetry.database import connect
@@ -43,6 +44,12 @@ def test_every_server_is_told_what_it_has(tmp_path: Path) -> None:
     if engine.name == "partitions":
         assert said.level == "ok" and "TimescaleDB alone" in said.text
     assert said.level == "ok" or said.mend
+
+
+def test_the_days_after_which_chunks_are_compressed_are_said_of_what_they_are_about(db: psycopg.Connection) -> None:
+    """Readings in columns are compressed as they land: what is left for those days are the rollups."""
+    (engine,) = [finding for finding in check_readings_table(config) if finding.about == "engine"]
+    assert "readings in columns, rollups compressed after 14 days" in engine.text
 
 
 def test_columns_are_well_and_the_switch_against_them_is_not(db: psycopg.Connection, tmp_path: Path) -> None:
