@@ -18,10 +18,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -52,6 +54,22 @@ class Answer:
 
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+@contextmanager
+def own_database() -> Iterator[str | None]:
+    """The URL of an empty database on the server of TEST_DATABASE_URL, which may have TimescaleDB; None where none is given."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if not given:
+        yield None
+        return
+    name = f"iot_live_{os.getpid()}"
+    with psycopg.connect(given, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(given)._replace(path=f"/{name}").geturl()
+        finally:
+            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 class LivePlatform:

@@ -6,25 +6,31 @@ import json
 import math
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
-from iotplatform.env import BASE_DIR
+from iotplatform.env import BASE_DIR, config
+from telemetry.timeseries.columnar import Columnar, unsound
+from telemetry.timeseries.engine import engine_in_use
 from tests.alerts.receivers import WebServer, web_server
 from tests.deploy.prometheus_server import Prometheus, prometheus
 from tests.faults.alert_admin import SETTINGS, Admin
-from tests.live import LivePlatform
+from tests.live import LivePlatform, own_database
 
 pytestmark = pytest.mark.slow
 
 DASHBOARDS = sorted((BASE_DIR / "deploy" / "grafana" / "dashboards").glob("*.json"))
 TOKEN = "of-prometheus"
+#: Readings of one POST, a millisecond apart: a drain that has them writes columns, where the server can.
+BURST = 3 * config.columnar_min_rows
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,10 @@ def receiver() -> Iterator[WebServer]:
 def platform() -> Iterator[LivePlatform]:
     with (
         tempfile.TemporaryDirectory(prefix="iot-scraped-", dir="/tmp") as folder,
-        LivePlatform(Path(folder) / "run", **SETTINGS, METRICS_TOKEN=TOKEN, METRICS_NETWORKS="") as running,
+        own_database() as url,
+        LivePlatform(
+            Path(folder) / "run", database_url=url, **SETTINGS, METRICS_TOKEN=TOKEN, METRICS_NETWORKS=""
+        ) as running,
     ):
         yield running
 
@@ -68,10 +77,13 @@ def scraped(platform: LivePlatform, receiver: WebServer) -> Iterator[Prometheus]
 
 
 def _send(platform: LivePlatform, key: str, over: Event) -> None:
-    """Values on both sides of the threshold, and now and then a reading that is refused."""
+    """Values on both sides of the threshold, now and then a reading that is refused, or enough of them for columns."""
     number = 0
     while not over.wait(0.05):
         number += 1
+        if number % 20 == 0:
+            first = time.time_ns() // 1_000_000 - BURST
+            platform.post({"times": [*range(first, first + BURST)], "metrics": {"v": [1.5] * BURST}}, key)
         platform.post({"metrics": {"t": 95 if number % 20 > 10 else 21}}, key)
         platform.post({"time": "2001-01-01T00:00:00Z", "metrics": {"t": 21.5}}, key)
 
@@ -113,6 +125,21 @@ def test_every_query_of_every_panel_has_an_answer(
             return [value for _, value in scraped.query(expression) if not math.isnan(value)]
 
         platform.wait_until(numbers, 20, f"numbers for {expression}")
+
+
+def test_the_panel_of_layouts_shows_columns_where_readings_land_in_them(
+    platform: LivePlatform, scraped: Prometheus
+) -> None:
+    with psycopg.connect(platform.database_url) as connection, connection.cursor() as cursor:
+        columnar = isinstance(engine_in_use(cursor), Columnar) and unsound(cursor) is None
+    (panel,) = [panel.values[0] for panel in panels() if "iot_readings_landed" in json.dumps(panel.values[0])]
+    expression = panel["targets"][0]["expr"].replace("$__rate_interval", "10s")
+
+    def by_layout() -> dict[str, float]:
+        return {labels["layout"]: value for labels, value in scraped.query(expression)}
+
+    platform.wait_until(lambda: by_layout().get("columns" if columnar else "rows", 0) > 0, 20, "readings of a layout")
+    assert (by_layout()["columns"] > 0) is columnar
 
 
 @pytest.mark.parametrize("rule", rules())

@@ -9,10 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -21,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from iotplatform.backup.folder import backups
 from iotplatform.backup.manifest import MANIFEST, checksums, read
 from iotplatform.env import BASE_DIR
-from tests.live import LivePlatform
+from tests.live import LivePlatform, own_database
 
 pytestmark = pytest.mark.slow
 OLDER = ("telemetry", "0009")
@@ -33,27 +31,11 @@ def stopped() -> Iterator[LivePlatform]:
     """Servers and a migrated database, on the server that the suite is given; no process of the platform."""
     with (
         tempfile.TemporaryDirectory(prefix="iot-backup-", dir="/tmp") as folder,
-        _own_database() as url,
+        own_database() as url,
         LivePlatform(Path(folder) / "run", run=(), database_url=url, BACKUP_EVERY_HOURS="24") as platform,
     ):
         platform.provision("pump-7")
         yield platform
-
-
-@contextmanager
-def _own_database() -> Iterator[str | None]:
-    """On the server of TEST_DATABASE_URL, which may have TimescaleDB; None where there is none."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    if not given:
-        yield None
-        return
-    name = f"iot_backup_{os.getpid()}"
-    with psycopg.connect(given, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlsplit(given)._replace(path=f"/{name}").geturl()
-        finally:
-            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def there(platform: LivePlatform) -> list[Path]:
