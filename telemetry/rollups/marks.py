@@ -7,20 +7,21 @@ exactly what it has seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
-from telemetry.binary_arrays import int4_array, timestamptz_array
+from telemetry.binary_arrays import int4_array, int4s_of, times_of, timestamptz_array
 from telemetry.intake.batch import Batch
 from telemetry.rollups.levels import MINUTE, Level
 from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import Cursor, as_microseconds, as_timestamp
 
-__all__ = ["add_marks", "mark", "marked", "oldest_marked", "rolled_upto"]
+__all__ = ["add_marks", "mark", "marked", "oldest_marked", "rolled_upto", "said"]
 
 #: With more different ranges than that, one row holds a range for each series.
 _MOST_ROWS = 50
@@ -32,6 +33,13 @@ _ADD_AGAIN = (
     "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, series, lows, highs, at) "
     "VALUES (%s, %s, %s, %s, %s, %b, %b, %b, %s)"
 )
+# A hundred drains may have named the same ten thousand series: looking for some of them is the work of a tenth here.
+_MARKED = """
+SELECT id, low, high, array_send(series), array_send(lows), array_send(highs) FROM telemetry_rollupmark
+WHERE level = ANY(%s) AND low < %s AND high > %s AND first_series <= %s AND last_series >= %s AND id > %s ORDER BY id LIMIT %s
+"""
+#: What is here at a time.
+_MARKS_AT_ONCE = 100
 
 
 def mark(connection: psycopg.Connection[Any], written: Batch) -> None:
@@ -100,29 +108,57 @@ def oldest_marked(cursor: Cursor, otherwise: int) -> int:
     return as_microseconds(row[0]) if row and row[0] is not None else otherwise
 
 
-def marked(cursor: Cursor, level: Level, series_ids: Sequence[int], start: int, end: int) -> list[tuple[int, int, int]]:
+def marked(
+    cursor: psycopg.Cursor[Any], level: Level, series_ids: Sequence[int], start: int, end: int
+) -> list[tuple[int, int, int]]:
     """(series id, low, high) in µs: where in [start, end) rows of this level may be wrong or missing.
 
-    Ranges may overlap, and reach beyond what was asked. To be asked in the same snapshot as the rows themselves, for ranges
-    before `rolled_upto` (rounded down to the level's width): what lies after it is not looked up here.
+    Ranges are ascending, may overlap and reach beyond what was asked. To be asked in the same snapshot as the rows
+    themselves, for ranges before `rolled_upto` (rounded down to the level's width): what lies after it is not looked up here.
     """
     if not series_ids or start >= end:
         return []
-    cursor.execute(
-        "SELECT s.id, coalesce(s.low, m.low), coalesce(s.high, m.high) "
-        "FROM telemetry_rollupmark m CROSS JOIN LATERAL unnest(m.series, m.lows, m.highs) AS s (id, low, high) "
-        "WHERE m.level = ANY(%s) AND m.low < %s AND m.high > %s AND m.first_series <= %s AND m.last_series >= %s "
-        "AND s.id = ANY(%s)",
-        [
-            _also_marking(level),
-            as_timestamp(end),
-            as_timestamp(start),
-            max(series_ids),
-            min(series_ids),
-            list(series_ids),
-        ],
-    )
-    return [(series, as_microseconds(low), as_microseconds(high)) for series, low, high in cursor.fetchall()]
+    asked = np.array(series_ids, np.int32)
+    overlapping = [as_timestamp(end), as_timestamp(start), int(asked.max()), int(asked.min())]
+    found: set[tuple[int, int, int]] = set()
+    last = 0
+    while True:
+        cursor.execute(_MARKED, [_also_marking(level), *overlapping, last, _MARKS_AT_ONCE], binary=True)
+        marks = cursor.fetchall()
+        for pieces in said(marks):
+            ours = np.isin(pieces.series, asked) & (pieces.low < end) & (pieces.high > start)
+            found.update(
+                zip(*(column[ours].tolist() for column in (pieces.series, pieces.low, pieces.high)), strict=True)
+            )
+        if len(marks) < _MARKS_AT_ONCE:
+            return sorted(found)
+        last = marks[-1][0]
+
+
+def said(marks: Sequence[Any]) -> Iterator[Pieces]:
+    """What marks say, (id, low, high, series, lows, highs) each, the arrays as `array_send` gives them: once however many
+    drains said it."""
+    alike: dict[tuple[datetime, datetime], list[Any]] = {}
+    for _, low, high, series, lows, highs in marks:
+        if lows is not None and highs is not None:
+            yield Pieces(int4s_of(series), times_of(lows), times_of(highs))
+        else:
+            alike.setdefault((low, high), []).append(int4s_of(series))
+    for (low, high), named in alike.items():
+        ids = _once(np.concatenate(named))
+        ones = np.ones(len(ids), np.int64)
+        yield Pieces(ids, ones * as_microseconds(low), ones * as_microseconds(high))
+
+
+def _once(ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Each of them once, ascending."""
+    first, span = ids.min(), int(ids.max()) - int(ids.min()) + 1
+    if span > 100 * len(ids):
+        return np.unique(ids)
+    # A table of all numbers between is many times faster than sorting a million.
+    there = np.zeros(span, np.bool_)
+    there[ids - first] = True
+    return (np.flatnonzero(there) + first).astype(np.int32)
 
 
 def _also_marking(level: Level) -> list[str]:

@@ -16,18 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import psycopg
 
 from telemetry import measures
-from telemetry.binary_arrays import int4s_of, times_of
 from telemetry.rollups.buckets import roll
 from telemetry.rollups.levels import LEVELS, MINUTE, Level
-from telemetry.rollups.marks import add_marks
+from telemetry.rollups.marks import add_marks, said
 from telemetry.rollups.pieces import Pieces, union
 from telemetry.rollups.rows import Table, fetch
 from telemetry.store.loaders import can_copy
-from telemetry.timeseries.engine import as_microseconds, as_timestamp, engine_in_use
+from telemetry.timeseries.engine import as_timestamp, engine_in_use
 
 __all__ = ["Refreshed", "refresh"]
 
@@ -183,23 +181,9 @@ def _take(work: _Work, level: Level, upto: int, last: int) -> tuple[list[int], P
         if not marks:
             break
         ids += [row[0] for row in marks]
-        everything = union([everything, *_said(marks)], level)
+        everything = union([everything, *said(marks)], level)
         work.pause()
     return ids[1:], everything
-
-
-def _said(marks: list[Any]) -> Iterator[Pieces]:
-    """What marks say, (id, low, high, series, lows, highs) each."""
-    alike: dict[tuple[datetime, datetime], list[Any]] = {}
-    for _, low, high, series, lows, highs in marks:
-        if lows is not None and highs is not None:
-            yield Pieces(int4s_of(series), times_of(lows), times_of(highs))
-        else:
-            alike.setdefault((low, high), []).append(int4s_of(series))
-    for (low, high), named in alike.items():
-        ids = np.unique(np.concatenate(named))
-        ones = np.ones(len(ids), np.int64)
-        yield Pieces(ids, ones * as_microseconds(low), ones * as_microseconds(high))
 
 
 def _make(work: _Work, level: Level, due: Pieces) -> int:

@@ -112,11 +112,12 @@ def test_the_answer_is_what_the_readings_say(
     database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, case: Any, landed: int | None, many: int
 ) -> None:
     """``landed``: so many rows are said to lie in landed columns, from a day before the question to the middle of it;
-    from so ``many`` series on the server adds them up."""
+    from so ``many`` series on the server adds them up, and windows elsewhere are told apart by their times."""
     batches, uptos, question = case
     middle = (question.start + question.end) // 2
     known = () if landed is None else (Landed(question.start - DAY, middle, landed, question.start - DAY, 3),)
     monkeypatch.setattr(landed_rows, "_MANY", many)
+    monkeypatch.setattr(fetch, "_MOST_TIMES", 12 if many == 1 else 0)
     for module in (landed_rows, fetch):
         monkeypatch.setattr(module, "landed", lambda cursor, within: known)
     begin(database)
