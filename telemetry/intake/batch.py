@@ -43,7 +43,7 @@ class Rejection(msgspec.Struct, frozen=True):
 class Coded(Sequence[str | None]):
     """Names of runs of which many are the same: each is held once, and a code a run says which it is, -1 none."""
 
-    names: list[str]
+    names: Sequence[str]
     codes: Int64
 
     def __len__(self) -> int:

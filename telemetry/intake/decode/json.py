@@ -16,6 +16,7 @@ import numpy as np
 from telemetry.intake.batch import NO_TIME, Columns, Int64
 from telemetry.intake.decode.errors import Malformed, TooManyValues
 from telemetry.intake.decode.json_careful import decode_carefully
+from telemetry.intake.decode.json_uniform import decode_uniform
 from telemetry.intake.times import InvalidTime, parse_time, parse_times
 
 
@@ -55,6 +56,8 @@ def decode_json(body: bytes, most: int) -> Columns:
 
 
 def _decode(body: bytes, most: int) -> Columns:
+    if (uniform := decode_uniform(body, most)) is not None:
+        return uniform
     try:
         items, wrapped = _items(body)
         names = _names_in(body) - wrapped
