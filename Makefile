@@ -96,7 +96,7 @@ drill: setup-dev
 	$(BIN)/python -m tests.iotplatform.backup.drill
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(STORED),--stored-rows $(STORED))
 
 screenshots: setup-dev
 	$(BIN)/python -m tests.journeys.screenshots

@@ -90,8 +90,7 @@ class Bench:
         """The full store that queries are asked about; made once, as nothing may empty it afterwards."""
         rate = self.best_rate  # is measured on an empty table
         say(f"  storing and rolling up {self.stored_rows:,} readings (writing at {rate:,.0f}/s elsewhere)")
-        start = self.clock.take(0)
-        return build(self.ground, self.platform, self.store, start - start % 3_600_000, self.stored_rows)
+        return build(self.ground, self.platform, self.store, self.clock.take(0), self.stored_rows)
 
     # --- loads ---------------------------------------------------------------------------------------------------
 

@@ -3,14 +3,16 @@
 Half of the rows are a year of few devices that speak often, the other half a day and a half of a thousand devices, which
 are one group. Besides, every series of the headline fleet has one reading, so that each of them has a latest value. The
 rows go past the platform straight into its table, with the marks that a drain would leave; its own command rolls them up.
-Where the platform lands columns, they are landed too, and those chunks are sorted that its upkeep would have sorted by now.
+
+Where the platform lands columns, they are landed too, in chunks as wide as its upkeep makes them for so many a second. The
+history ends where a chunk does: the newest is full and as drains landed it, just before it would be sorted, which is when
+questions about it cost most. All before it are sorted.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,8 @@ from telemetry.rollups.levels import LEVELS
 from telemetry.timeseries.compaction import compact
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
+from telemetry.timeseries.widths import choose
+from telemetry.timeseries.widths import width as width_now
 
 __all__ = ["CROWD", "CROWD_GROUP", "METRIC", "YEARS", "History", "build", "fill", "roll_up", "sort_landed"]
 
@@ -38,7 +42,8 @@ YEARS = Fleet("year", devices=20, metrics=1)
 CROWD = Fleet("crowd", devices=1_000, metrics=1)
 CROWD_GROUP = "crowd"
 YEAR_DAYS, CROWD_DAYS = 400, 1.65
-_DAY_MS = 86_400_000
+_CROWD_SHARE = 0.5
+_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 #: Later than any event time (µs since 1970).
 _EVER = 1 << 62
 #: The platform's own upkeep (telemetry.compaction) takes the same lock: two at one chunk are in each other's way.
@@ -67,23 +72,28 @@ class History:
     end: int
 
 
-def build(ground: Ground, platform: Platform, store: Store, end: int, wanted: int) -> History:
-    """Throw away what is stored and store about `wanted` readings before `end` instead. Raises LostReading unless the table
-    has exactly what was written."""
+def build(ground: Ground, platform: Platform, store: Store, before: int, wanted: int) -> History:
+    """Throw away what is stored and store about `wanted` readings instead, some time before `before` (ms since 1970). Raises
+    LostReading unless the table has exactly what was written."""
     connection = store.connection
     tables = ", ".join(["telemetry_reading", "telemetry_rollupmark", *(level.table for level in LEVELS)])
     connection.execute(f"TRUNCATE {tables}")
     for fleet in (YEARS, CROWD):
         platform.provision(fleet.prefix, fleet.devices)
         connection.execute(_SERIES, [METRIC, f"{fleet.prefix}-%"])
+    end = before - before % _chunk_ms(ground, store, wanted)
     connection.execute(_GROUP, {"path": CROWD_GROUP, "prefix": f"{CROWD.prefix}-%"})
     written = 0
-    for fleet, days, share in ((YEARS, YEAR_DAYS, 0.5), (CROWD, CROWD_DAYS, 0.5), (FLEET, 0.0, 0.0)):
+    for fleet, days, share in (
+        (YEARS, YEAR_DAYS, 1 - _CROWD_SHARE),
+        (CROWD, CROWD_DAYS, _CROWD_SHARE),
+        (FLEET, 0.0, 0.0),
+    ):
         series = np.array(connection.execute(_IDS, [f"{fleet.prefix}-%"]).fetchall(), np.int32).ravel()
         steps = max(1, round(wanted * share / len(series)))
         step_ms = max(1, round(days * _DAY_MS / steps))
         written += fill(ground, store, series, end - steps * step_ms, steps, step_ms)
-    sort_landed(ground, store, int(time.time() * 1e6) - ground.config.compact_after_minutes * 60_000_000)
+    sort_landed(ground, store, end * 1000 - 1)
     store.settle()
     store.must_have(written)
     connection.execute("ANALYZE")
@@ -94,6 +104,17 @@ def build(ground: Ground, platform: Platform, store: Store, end: int, wanted: in
     if rolled is None or rolled[0] != written:
         raise LostReading(f"{written} readings are stored, the hours tell of {rolled}")
     return History(written, end)
+
+
+def _chunk_ms(ground: Ground, store: Store, wanted: int) -> int:
+    """Make coming chunks as wide as upkeep would while the history's last days come; an hour where nothing is landed."""
+    with store.connection.cursor() as cursor:
+        if engine_in_use(cursor).refuses_repeats:
+            return _HOUR_MS
+        config, a_second = ground.config, wanted * _CROWD_SHARE / (CROWD_DAYS * 86_400)
+        width = choose(width_now(cursor), a_second, config.columnar_chunk_rows, config.partition_days, 0)
+        cursor.execute("SELECT set_chunk_time_interval('telemetry_reading', make_interval(secs => %s))", [width / 1e6])
+    return width // 1000
 
 
 def roll_up(platform: Platform, store: Store, end: int) -> None:
