@@ -50,23 +50,32 @@ JOIN telemetry_device d ON d.id = s.device_id
 LEFT JOIN telemetry_metricdefinition m ON m.device_type_id = d.type_id AND m.name = s.metric
 """
 # Operators who change many alerts never wait for one while they hold others (alerts.actions): no order is needed here.
+# LATERAL goes down to each pair's alert by its unique index. Left to choose, the planner reads all that are live, and the
+# index entries of all that were until the table was vacuumed.
 _SELECT_LIVE = f"""
 SELECT a.threshold_id, a.series_id, a.device_id, a.device_name, a.metric, a.unit,
     coalesce((a.evidence ->> 'boolean')::boolean, false), a.condition, a.severity, a.highest_severity, a.trigger,
     a.value, {_MICROSECONDS.format("a.value_at")}, a.extreme, a.readings, {_MICROSECONDS.format("a.opened_at")},
     a.imported, a.caught_up, a.flapping, a.id
 FROM {_PAIRS.source}
-JOIN alerts_alert a ON a.threshold_id = u.threshold_id AND a.series_id = u.series_id AND a.{_LIVE}
-FOR NO KEY UPDATE OF a
+CROSS JOIN LATERAL (
+    SELECT * FROM alerts_alert l WHERE l.threshold_id = u.threshold_id AND l.series_id = u.series_id AND l.{_LIVE}
+    FOR NO KEY UPDATE
+) AS a
 """
+# The ids are said twice: the planner takes an array for ten rows, but arrays of JSON beside it for a hundred, for which it
+# would read the whole table.
 _UPDATE = f"""
 UPDATE alerts_alert a SET severity = u.severity, highest_severity = u.highest, trigger = u.trigger, value = u.value,
     value_at = {_TIME.format("u.value_at")}, extreme = u.extreme, readings = u.readings, flapping = u.flapping,
     caught_up = u.caught_up, state = CASE WHEN u.ended_at IS NULL THEN a.state ELSE 'cleared' END,
     ended_at = {_TIME.format("u.ended_at")}, end_reason = u.end_reason
-FROM {_CHANGED.source} WHERE a.id = u.id
+FROM {_CHANGED.source} WHERE a.id = u.id AND a.id = ANY(%s::bigint[])
 """
-_NEXT_IDS = "SELECT nextval(pg_get_serial_sequence('alerts_alert', 'id')) FROM generate_series(1, %s)"
+_NEXT_IDS = """
+SELECT nextval(s.sequence)
+FROM (SELECT pg_get_serial_sequence('alerts_alert', 'id')::regclass AS sequence OFFSET 0) s, generate_series(1, %s)
+"""
 _INSERT = f"""
 INSERT INTO alerts_alert (id, threshold_id, threshold_name, series_id, device_id, device_name, metric, unit, condition,
     state, severity, highest_severity, trigger, value, value_at, extreme, readings, opened_at, detected_at,
@@ -111,8 +120,12 @@ def record(connection: Connection, judged: Judged) -> None:
     moved |= {(ended.threshold_id, ended.series_id) for ended in judged.ended}
     plain = [step for step in judged.progress if (step.threshold_id, step.series_id) not in moved]
     if moved:
-        fold = Fold(judged, _live(connection, moved), _places(connection, judged))
+        live, places, ids = _known(connection, judged, moved)
+        fold = Fold(judged, live, places)
         fold.run(step for step in judged.progress if (step.threshold_id, step.series_id) in moved)
+        # Ids come first, so that the timelines can name them.
+        for alert, id in zip(fold.opened, ids, strict=False):
+            alert.id = id
         _update(connection, list(fold.touched.values()))
         _insert(connection, judged, fold.opened)
         _write_timeline(connection, judged, fold.entries)
@@ -120,34 +133,36 @@ def record(connection: Connection, judged: Judged) -> None:
         _progress(connection, plain)
 
 
-def _live(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Working]:
-    """The live alerts of these pairs, locked against operators until the transaction ends."""
-    found = {}
-    for threshold_id, series_id, *row in connection.execute(_SELECT_LIVE, _PAIRS.parameters(pairs)):
-        alert = Working(threshold_id, series_id, Place(*row[:5]), *row[5:])
-        found[alert.threshold_id, alert.series_id] = alert
-    return found
+def _known(
+    connection: Connection, judged: Judged, pairs: Iterable[Pair]
+) -> tuple[dict[Pair, Working], dict[int, Place], list[int]]:
+    """What there is to lay changes on: the live alerts of these pairs, locked against operators until the transaction
+    ends; where the series of openings are (those of deleted devices are missing); an id for each opening.
 
-
-def _places(connection: Connection, judged: Judged) -> dict[int, Place]:
-    """Where the series of the openings are. Those of deleted devices are missing."""
-    series = [change.series_id for change in judged.transitions if change.kind == "opened"]
-    if not series:
-        return {}
-    return {id: Place(*place) for id, *place in connection.execute(_SELECT_PLACES, [list(set(series))])}
+    All is asked before any answer is read: in a pipeline that is one wait.
+    """
+    opened = [change.series_id for change in judged.transitions if change.kind == "opened"]
+    alerts = connection.execute(_SELECT_LIVE, _PAIRS.parameters(pairs))
+    if opened:
+        series = connection.execute(_SELECT_PLACES, ["{" + ",".join(map(str, set(opened))) + "}"])
+        ids = connection.execute(_NEXT_IDS, [len(opened)])
+    live = {}
+    for threshold_id, series_id, *row in alerts:
+        live[threshold_id, series_id] = Working(threshold_id, series_id, Place(*row[:5]), *row[5:])
+    if not opened:
+        return live, {}, []
+    return live, {id: Place(*place) for id, *place in series}, [id for (id,) in ids]
 
 
 def _update(connection: Connection, alerts: list[Working]) -> None:
     if alerts:
-        connection.execute(_UPDATE, _CHANGED.parameters((alert.id, *_standing(alert)) for alert in alerts))
+        changed = _CHANGED.parameters((alert.id, *_standing(alert)) for alert in alerts)
+        connection.execute(_UPDATE, [*changed, changed[0]])
 
 
 def _insert(connection: Connection, judged: Judged, alerts: list[Working]) -> None:
-    """Ids come first, so that the timelines can name them."""
     if not alerts:
         return
-    for alert, (id,) in zip(alerts, connection.execute(_NEXT_IDS, [len(alerts)]).fetchall(), strict=True):
-        alert.id = id
     rows = (
         (
             *(alert.id, alert.threshold_id, alert.series_id, alert.opened_at, alert.imported, alert.evidence),

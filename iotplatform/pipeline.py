@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import psycopg
 
 from iotplatform.env import Config
@@ -36,6 +35,7 @@ from telemetry.store.frontier import Frontier
 from telemetry.store.known_series import KnownSeries
 from telemetry.store.late import LateReadings
 from telemetry.store.loaders import Loader
+from telemetry.store.outcomes import outcomes_of
 from telemetry.store.positions import Position
 from telemetry.store.retained import Retained
 from telemetry.store.segments import follow_segments
@@ -203,39 +203,28 @@ class ShardDrain:
             moved, replayed = follow_segments(connection, position, reading, chunk.entries if chunk else [], complete)
             if complete:
                 self._look_for_lost(connection, moved.segment)
-            if chunk is None:
-                moved = self._judging.look(connection, moved, memory.frontier, read_at)
-                positions.move(connection, moved, 0)
-            else:
+            if chunk is not None:
                 moved = replace(moved, stored=chunk.last.id, stored_offset=chunk.last.offset)
                 devices = self._series.devices(connection, chunk.batch.series)
                 orphans = chunk.split_off(devices != 0)
                 quarantine_orphans(connection, orphans)
                 stored = write(connection, chunk.batch, memory.frontier, self._loader)
-                mark(connection, stored.written)
-                moved = self._judging.chunk(
-                    connection, position, moved, chunk, stored, memory.frontier, read_at if complete else None
-                )
-                quarantined = quarantine_refused(connection, chunk)
-                positions.record_outcomes(
-                    connection,
-                    self.shard,
-                    [
-                        (entry.segment, entry.id, int(duplicates), int(conflicts), int(gone))
-                        for place, (entry, duplicates, conflicts, gone) in enumerate(
-                            zip(
-                                chunk.entries,
-                                chunk.count_by_entry(stored.duplicate),
-                                chunk.count_by_entry(stored.conflict),
-                                orphans.count_by_entry(np.ones(len(orphans.batch), np.bool_)),
-                                strict=True,
-                            )
-                        )
-                        if (duplicates or gone) and place not in replayed
-                    ],
-                )
-                self._save_checkpoint(connection, memory)
-                positions.move(connection, moved, len(stored.written))
+            # From here on answers are waited for only where one is needed, and for all that is left at the end.
+            with connection.pipeline() as pipeline:
+                if chunk is None:
+                    moved = self._judging.look(connection, pipeline, moved, memory.frontier, read_at)
+                    positions.move(connection, moved, 0)
+                else:
+                    mark(connection, stored.written)
+                    now = read_at if complete else None
+                    moved = self._judging.chunk(
+                        connection, pipeline, position, moved, chunk, stored, memory.frontier, now
+                    )
+                    quarantined = quarantine_refused(connection, chunk)
+                    outcomes = outcomes_of(chunk, stored, orphans, replayed)
+                    positions.record_outcomes(connection, self.shard, outcomes)
+                    self._save_checkpoint(connection, memory)
+                    positions.move(connection, moved, len(stored.written))
         memory.position = moved
         self._judge.committed(self.shard)
         if chunk is None:

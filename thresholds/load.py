@@ -149,12 +149,14 @@ def describe(connection: Connection, ids: list[int]) -> dict[int, dict[str, Any]
         "SELECT threshold_id, severity, trigger, trigger_high, clear, clear_high FROM thresholds_level "
         "WHERE threshold_id = ANY(%s) ORDER BY threshold_id, severity"
     )
-    for threshold, severity, trigger, high, clear, clear_high in connection.execute(sql, [ids]).fetchall():
+    # Both are asked before either is read: in a pipeline that is one wait.
+    of_levels, of_thresholds = connection.execute(sql, [ids]), connection.execute(_DESCRIBED, [ids])
+    for threshold, severity, trigger, high, clear, clear_high in of_levels:
         level = {"severity": Severity(severity).label, "trigger": trigger if high is None else [trigger, high]}
         if clear is not None or clear_high is not None:
             level["clear"] = clear if high is None else [trigger if clear is None else clear, _or(clear_high, high)]
         levels.setdefault(threshold, []).append(level)
-    return {row[0]: _described(row, levels.get(row[0], [])) for row in connection.execute(_DESCRIBED, [ids]).fetchall()}
+    return {row[0]: _described(row, levels.get(row[0], [])) for row in of_thresholds}
 
 
 def describe_rule(rule: Rule) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -78,9 +78,11 @@ def save_late(connection: Connection, late: Mapping[Pair, tuple[int, int]]) -> N
         connection.execute(_LATE, [list(column) for column in zip(*rows, strict=True)])
 
 
-def _array(column: Iterable[Any]) -> str:
-    """Numbers, truth values, None and quoted texts as PostgreSQL writes an array."""
-    return "{" + ",".join("NULL" if each is None else str(each) for each in column) + "}"
+def _array(column: Sequence[Any]) -> str:
+    """Either numbers, truth values and None, or quoted texts, as PostgreSQL writes an array."""
+    if column and isinstance(column[0], str):
+        return "{" + ",".join(column) + "}"
+    return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
 
 
 def _quoted(numbers: list[Any]) -> str:
