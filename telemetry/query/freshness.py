@@ -25,7 +25,7 @@ SELECT s.rolled_upto,
     (SELECT max(stamp) FROM telemetry_rollupchange WHERE day >= %s AND day <= %s),
     EXISTS (
         SELECT 1 FROM telemetry_rollupmark m
-        WHERE m.low < %s AND m.high > %s AND m.first_series <= %s AND m.last_series >= %s
+        WHERE m.low < least(%s, s.rolled_upto) AND m.high > %s AND m.first_series <= %s AND m.last_series >= %s
           AND EXISTS (SELECT 1 FROM unnest(m.series) AS named (id) WHERE named.id = ANY(%b))
     )
 FROM telemetry_rollupstate s WHERE s.id = 1
@@ -38,7 +38,7 @@ class Freshness:
 
     #: Event time (µs) from which on only the readings are right.
     upto: int
-    #: Whether anything in the question's range is marked.
+    #: Whether anything in the question's range is marked, as far as rollups are believed there.
     marked: bool
     #: A number that changes with every reading that is added in the range; None while the range is not over, or readings of
     #: it wait to be rolled up.
