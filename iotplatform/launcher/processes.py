@@ -92,4 +92,8 @@ def _environment(config: Config, name: str) -> Mapping[str, str]:
         "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(config)),
         # One pool of memory a thread, as glibc would have it, keeps what large requests needed in each of them.
         "MALLOC_ARENA_MAX": "2",
+        # Arrays of readings have 0.1 to 2 MB. glibc would give each back to the system when it is freed, and what it takes
+        # anew must be zeroed page by page: half of the time of decoding 1,000 readings.
+        "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
     }
