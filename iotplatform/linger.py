@@ -25,6 +25,8 @@ class Linger:
     def __init__(self) -> None:
         self._began: float | None = None
         self._due = 0.0
+        #: Whether the last turn was written into columns.
+        self.large = False
 
     def left(self, now: float) -> float:
         """How long the drain that was asked for now should wait."""
@@ -34,6 +36,7 @@ class Linger:
         """A turn of drains found all there was, so many readings. ``enough``: from how many on a drain is written into
         columns; None where none ever is."""
         since, self._began = self._began, began
+        self.large = enough is not None and readings >= enough
         if readings < _LITTLE_READINGS:
             self._due = ended + _SECONDS
         elif enough is None or since is None:

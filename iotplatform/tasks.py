@@ -26,6 +26,7 @@ from iotplatform.judging import threshold_judge
 from iotplatform.lifeline import Lifeline
 from iotplatform.linger import Linger
 from iotplatform.pipeline import ShardDrain
+from iotplatform.turns import Turns
 from telemetry import compaction, purge, upkeep
 from telemetry.database import connect
 from telemetry.exports.wake import EXPORT_TASK
@@ -80,7 +81,12 @@ def drain(shard: int) -> None:
         _lifeline.asked(shard)
     if left := _linger(shard).left(time.monotonic()):
         time.sleep(left)
-    if _take_turn(shard):
+    if _large(shard):
+        with _turns().turn():
+            more = _take_turn(shard)
+    else:
+        more = _take_turn(shard)
+    if more:
         publish(shard)
 
 
@@ -108,6 +114,18 @@ def _take_turn(shard: int) -> bool:
     else:
         _linger(shard).drained(readings, began, time.monotonic(), drain_of_shard.columnar_from)
     return more
+
+
+def _large(shard: int) -> bool:
+    """Whether its last turn brought enough for columns."""
+    return _linger(shard).large
+
+
+def _turns() -> Turns:
+    if not hasattr(_local, "turns"):
+        number = config.process_name.removeprefix("drain")
+        _local.turns = Turns(config.run_dir, int(number) if number.isdigit() else 1)
+    return _local.turns  # type: ignore[no-any-return]
 
 
 def _linger(shard: int) -> Linger:

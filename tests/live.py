@@ -281,8 +281,6 @@ class LivePlatform:
             "REDIS_URL": self.servers.redis_url,
             "CACHE_URL": self.servers.cache_url,
             "SIMULATOR": "off",
-            # So that one of them can fail while the other goes on.
-            "DRAIN_WORKERS": "2",
             "DJANGO_SETTINGS_MODULE": "iotplatform.settings",
             "PYTHONPATH": str(BASE_DIR),
             **self._settings,

@@ -32,9 +32,8 @@ def compose() -> dict:
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    """The settings that are in force in the containers: the repository's own, but for two drain workers."""
-    workers = yaml.safe_load(COMPOSE.read_text())["services"]["web"]["environment"]["DRAIN_WORKERS"]
-    return load(environ={"HOST": "0.0.0.0", "RUN_DIR": "/app/run", "DRAIN_WORKERS": workers})
+    """The settings that are in force in the containers, the repository's own."""
+    return load(environ={"HOST": "0.0.0.0", "RUN_DIR": "/app/run"})
 
 
 def services(compose: dict) -> list[tuple[str, dict]]:

@@ -55,9 +55,9 @@ def test_every_finding_that_is_not_well_says_how_to_mend_it(platform_db, redis_c
 
 
 def test_missing_workers_are_named(healthy, redis_client):
-    redis_client.delete(keys.worker("drain1"))
+    redis_client.delete(keys.worker("drain2"))
     assert findings()["workers"].level == "fail"
-    assert "drain1" in findings()["workers"].text
+    assert "drain2" in findings()["workers"].text
 
 
 def test_shards_that_disagree(healthy):
