@@ -42,7 +42,7 @@ _SERIES_AT_ONCE = 500_000
 #: Hours and days that are made again rest so long (s) after the first thing that is new in them, where nobody is in a hurry.
 _RESTS = {"hour": 300.0, "day": 1800.0}
 _WAITING = """
-SELECT coalesce(max(id), 0), min(at) FILTER (WHERE level = %s AND low < %s), now() FROM telemetry_rollupmark
+SELECT coalesce(max(id), 0), min(at) FILTER (WHERE level = %s AND low < %s), clock_timestamp() FROM telemetry_rollupmark
 """
 _TAKE = """
 SELECT id, low, high, array_send(series), array_send(lows), array_send(highs) FROM (

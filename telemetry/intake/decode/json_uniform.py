@@ -170,6 +170,9 @@ def _compare(body: bytes, marks: Int64, shape: _Shape) -> None:
     for mark, before, piece in shape.pieces:
         if rows_at(body, marks[mark] - before, len(piece)).tobytes() != piece * count:
             raise _Irregular
+    mark, before, piece = shape.pieces[-1]
+    if (marks[-1] - marks[mark] != len(piece) - before).any():
+        raise _Irregular  # something stands between the last piece and what follows it
     between = rows_at(body, marks[0, 1:] - len(shape.between), len(shape.between))
     if between.tobytes() != shape.between * (count - 1):
         raise _Irregular

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -191,3 +192,9 @@ def test_a_token_saves_only_what_it_may_ask(ann: Any) -> None:
     assert not SavedQuery.objects.exists()
     assert not ExportRun.objects.exists()
     assert save(HOURLY, {"read:stats"}) == 201
+
+
+def test_a_query_is_kept_at_any_hour(hers: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_past_midnight = datetime(2026, 11, 22, 0, 30, tzinfo=UTC)
+    monkeypatch.setattr("telemetry.exports.question.timezone.now", lambda: half_past_midnight)
+    assert hers.post("saved-queries", QUERY).status == 201

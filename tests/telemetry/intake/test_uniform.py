@@ -152,6 +152,13 @@ def test_every_decimal_number_is_the_nearest_float(numbers: list[tuple[int, int]
     assert columns.values.tolist() == [float(text) for text in texts]
 
 
+def test_a_brace_too_many_after_a_text_is_seen() -> None:
+    reading = b'{"metrics":{"x":1},"time":"2026-11-21T10:00:00Z"}'
+    assert decode_uniform(b"[" + b",".join([reading] * 3) + b"]", _MOST) is not None
+    assert decode_uniform(b"[" + b",".join([reading, reading + b"}", reading]) + b"]", _MOST) is None
+    assert decode_uniform(b"[" + b",".join([reading, reading, reading + b"}"]) + b"]", _MOST) is None
+
+
 def test_more_values_than_allowed_are_refused() -> None:
     body = b"[" + b",".join([b'{"device":"a","metrics":{"x":1,"y":2}}'] * 5) + b"]"
     assert decode_uniform(body, 10) is not None
