@@ -25,7 +25,7 @@ class Linger:
     def __init__(self) -> None:
         self._began: float | None = None
         self._due = 0.0
-        #: Whether the last turn was written into columns.
+        #: Whether the last turn that found the end of the log had enough for columns.
         self.large = False
 
     def left(self, now: float) -> float:

@@ -3,7 +3,7 @@
 The shape is read off the first reading: its keys, their order, the spaces between. The places of all quotes in the body
 then say where everything is, and arrays are compared: a body whose every byte is as in the shape, or inside a name, or
 part of a time or a number, is decoded as a whole. Anything else, right or wrong, is left to the other decoders: they answer
-the same, at three times the cost, most of which goes into making, finding and freeing thousands of small objects.
+the same, under load at twice the cost, most of which goes into making, finding and freeing thousands of small objects.
 """
 
 from __future__ import annotations
