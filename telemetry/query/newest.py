@@ -1,7 +1,8 @@
 """The newest reading of series in landed columns, where going down to each costs milliseconds.
 
 Series that speak are found in the last seconds, read as a stretch that grows backwards. What is older than the rollups'
-reach is named by them: a series' newest minute, or a mark of one that is not made yet, is all that has to be read.
+reach is named by them: a series' newest minute, or a mark of one that is not made yet, is all that has to be read, backwards
+too: where ten thousand series send ten readings a second, its last seconds hold what the rest of six million would bury.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["newest_in"]
 Newest = dict[int, tuple[int, float]]
 
 #: The first stretch, in µs, and how many times longer each is than the one before.
-_FIRST, _LONGER = 2_000_000, 6
+_FIRST, _LONGER = 250_000, 8
 _NEWEST_MINUTE = f"""
 SELECT s.id, (SELECT time FROM {MINUTE.table} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1)
 FROM unnest(%b) AS s (id)
@@ -36,15 +37,9 @@ def newest_in(cursor: Any, part: Part, series: Int32, now: int) -> Newest:
     one there are left out."""
     assert part.landed is not None
     upto = min(max(rolled_upto(cursor), part.low), part.high)
-    found: Newest = {}
-    missing, end, length = series, part.high, _FIRST
     # What lies ahead of now is little, and read with the first stretch.
-    begin = min(part.high, now)
-    while len(missing) and end > upto:
-        begin = max(upto, begin - length)
-        found |= _last_of(cursor, part.landed, _same(missing, begin, end))
-        missing = missing[~np.isin(missing, list(found))]
-        end, length = begin, length * _LONGER
+    found = _backwards(cursor, part.landed, _same(series, upto, part.high), now)
+    missing = series[~np.isin(series, list(found))]
     if len(missing) and upto > part.low:
         found |= _rolled(cursor, part.landed, missing, part.low, upto)
     return found
@@ -61,10 +56,24 @@ def _rolled(cursor: Any, landed: Landed, series: Int32, low: int, upto: int) -> 
         return {}
     ids, begin = np.array(list(minutes), np.int32), np.array(list(minutes.values()), np.int64)
     begin = np.maximum(begin, low)
-    found = _last_of(cursor, landed, Windows(ids, begin, np.minimum(begin + MINUTE.width, upto)))
+    found = _backwards(cursor, landed, Windows(ids, begin, np.minimum(begin + MINUTE.width, upto)), upto)
     # The readings of a marked minute may be gone: a device's that was deleted.
     empty = ids[~np.isin(ids, list(found))]
     return found | (_last_of(cursor, landed, _same(empty, low, upto)) if len(empty) else {})
+
+
+def _backwards(cursor: Any, landed: Landed, windows: Windows, now: int) -> Newest:
+    """The newest readings in windows, one for each series: their last moments before ``now`` (µs) first."""
+    found: Newest = {}
+    length = _FIRST
+    windows = windows.at(np.flatnonzero(windows.low < windows.high))
+    while len(windows):
+        low = np.maximum(windows.low, np.minimum(windows.high, now) - length)
+        found |= _last_of(cursor, landed, Windows(windows.series, low, windows.high))
+        missing = ~np.isin(windows.series, list(found)) & (low > windows.low)
+        windows = Windows(windows.series[missing], windows.low[missing], low[missing])
+        length *= _LONGER
+    return found
 
 
 def _same(series: Int32, low: int, high: int) -> Windows:

@@ -12,11 +12,14 @@ import pytest
 
 from telemetry.database import connect
 from telemetry.query import latest as latest_module
+from telemetry.query import newest
 from telemetry.query.latest import _newest_of
 from telemetry.query.newest import newest_in
 from telemetry.rollups.marks import rolled_upto
+from telemetry.timeseries import stretches
 from telemetry.timeseries.engine import as_microseconds, as_timestamp
 from telemetry.timeseries.landed import Landed, Part
+from telemetry.timeseries.stretches import Readings, Windows
 from tests.telemetry.query.rolled import Reading, begin, by_series, put, roll_up
 
 MINUTE, DAY = 60_000_000, 86_400_000_000
@@ -72,6 +75,29 @@ def test_a_marked_minute_whose_reading_was_purged_hides_nothing(database) -> Non
     part = Part(NOW - DAY, NOW + DAY, Landed(NOW - DAY, NOW + DAY, 1000, NOW - DAY, 30))
     with database.cursor() as cursor:
         assert newest_in(cursor, part, SERIES, NOW) == {1: (NOW - 60 * MINUTE, 1.0)}
+
+
+def test_of_a_full_minute_only_the_end_is_read(database, monkeypatch) -> None:
+    """Ten thousand series that send ten readings a second fill a minute with six million."""
+    read: list[int] = []
+
+    def in_windows(cursor: Any, landed: Landed, windows: Windows) -> Readings:
+        read.extend((windows.high - windows.low).tolist())
+        return stretches.in_windows(cursor, landed, windows)
+
+    monkeypatch.setattr(newest, "in_windows", in_windows)
+    begin(database)
+    minute = NOW - 30 * MINUTE
+    put(database, [(series, minute + 1, 1.0) for series in (1, 2, 3)])
+    roll_up(database, NOW - MINUTE)
+    put(database, [(series, minute + MINUTE - 100_000, 2.0) for series in (1, 2)])
+    part = Part(NOW - DAY, NOW - MINUTE, Landed(NOW - DAY, NOW, 1000, NOW - DAY, 30))
+    with database.cursor() as cursor:
+        found = newest_in(cursor, part, SERIES[:2], NOW)
+        assert {series: value for series, (_, value) in found.items()} == {1: 2.0, 2: 2.0}
+        assert sum(read) <= 1_000_000
+        # What is not there is looked for in the rest of its minute.
+        assert newest_in(cursor, part, SERIES[:3], NOW)[3] == (minute + 1, 1.0)
 
 
 def test_latest_values_come_from_landed_and_other_parts(database, monkeypatch) -> None:
