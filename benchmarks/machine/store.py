@@ -59,7 +59,8 @@ class Store:
         )
 
     def empty(self) -> None:
-        """Throw away all readings and begin the next measurement with nothing left to write.
+        """Throw away all readings, with the marks that say where rollups lack them, and begin the next measurement with
+        nothing left to write: a refresh that looks for millions of readings which are gone takes the machine from it.
 
         The platform's memory stays right: its newest times only ever say that a reading is not new, and the ranges that it
         has made are made again. A chunk that COPY itself had to make would lose rows: of those that one drain writes as rows
@@ -68,7 +69,7 @@ class Store:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             engine = engine_in_use(cursor)
             ranges = engine.ranges(cursor)
-            cursor.execute(f"TRUNCATE {TABLE}")
+            cursor.execute(f"TRUNCATE {TABLE}, telemetry_rollupmark")
             left = {part.start for part in engine.ranges(cursor)}
             for part in ranges:
                 if part.start not in left:
