@@ -104,6 +104,22 @@ def test_a_second_opening_of_a_live_pair_is_refused_and_nothing_is_written() -> 
     assert Alert.objects.count() == 1
 
 
+def test_no_plan_is_kept_that_finds_alerts_as_if_there_were_few() -> None:
+    """Made for an empty table it would read all live alerts for each pair, until the table is analysed in the midst of a storm."""
+    pair = Pair.make()
+    pair.opened(0).record()
+    with connect(autocommit=True) as connection:
+        for second in range(1, 12):
+            found = judged_of(pair.raised(second) if second % 2 else pair.lowered(second, 80))
+            steps = judged_of(Pair.make().progress(second, 88))
+            with connection.transaction():
+                record(connection, found)
+                record(connection, steps)
+        kept = [statement for (statement,) in connection.execute("SELECT statement FROM pg_prepared_statements")]
+    assert any("alerts_alertevent" in statement for statement in kept), "what does not look for alerts stays prepared"
+    assert not [each for each in kept if "FROM alerts_alert l" in each or "UPDATE alerts_alert a" in each]
+
+
 def test_what_raises_undoes_all_of_the_drain() -> None:
     found = judged_of(Pair.make().opened(0))
     with connect(autocommit=True) as connection:
