@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -167,7 +167,8 @@ class ShardDrain:
                 raise
             return self._after_failure(attempt, reading, entries[0], position, error)
         if done.entries:
-            attempt.forget()
+            assert self._memory is not None
+            self._trim(self._memory.position, stored=True, attempted=attempt.subjects)
             measures.drain_seconds.observe(self._clock() - started)
             measures.drain_readings.observe(done.readings)
             if tracing.spans is not None and chunk is not None:
@@ -234,7 +235,6 @@ class ShardDrain:
         self._measure(chunk, len(stored.written), stored.duplicate, stored.conflict, quarantined, len(orphans.batch))
         self._last_seen.note(devices[devices != 0], chunk)
         self._retained.committed(self._clock(), moved.stored, moved.stored_offset)
-        self._trim(moved, stored=True)
         return Drained(len(chunk.entries), len(chunk.batch), more=not complete)
 
     # --- the steps ----------------------------------------------------------------------------------------------
@@ -289,13 +289,13 @@ class ShardDrain:
             and self._judge.is_quiet(connection, self.shard)
         )
 
-    def _trim(self, position: Position, *, stored: bool = False) -> None:
-        """Remove what was kept long enough, and say how far the log is stored."""
+    def _trim(self, position: Position, *, stored: bool = False, attempted: Sequence[str] = ()) -> None:
+        """Remove what was kept long enough, and say how far the log is stored, and that these attempts succeeded."""
         now = self._clock()
         self._last_seen.hand_over(self._log, now)
         upto = self._retained.due(now, position.judged)
         if upto is not None or stored:
-            self._log.trim(self.shard, upto, position.stored_offset)
+            self._log.trim(self.shard, upto, position.stored_offset, attempted)
 
     # --- when something is wrong ----------------------------------------------------------------------------------
 

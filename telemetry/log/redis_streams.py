@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ if ARGV[2] ~= '' then
     redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3])
     redis.call('HSET', KEYS[2], 'trimmed', ARGV[2])
 end
+for at = 4, #ARGV do redis.call('HDEL', KEYS[3], ARGV[at]) end
 """
 _BEGIN_ATTEMPT = """#!lua flags=allow-oom
 redis.call('EXPIRE', KEYS[1], 86400)
@@ -147,12 +148,15 @@ class RedisLog:
         """Entries after an id, until about ``most_bytes`` or the end, with what the log says of itself."""
         return self._asking(lambda: self._read(shard, after, most_bytes))
 
-    def trim(self, shard: int, upto: str | None, offset: int) -> None:
-        """Remove the entries up to that id, if one is given; ``offset`` counts the shard's bytes that are stored."""
+    def trim(self, shard: int, upto: str | None, offset: int, attempted: Sequence[str] = ()) -> None:
+        """Remove the entries up to that id, if one is given; ``offset`` counts the shard's bytes that are stored.
 
+        Work on the subjects ``attempted`` succeeded, as `forget_attempts` says it.
+        """
         milliseconds, _, sequence = (upto or START).partition("-")
-        arguments = (offset, upto or "", f"{milliseconds}-{int(sequence) + 1}")
-        self._asking(lambda: self._connected().eval(_TRIM, 2, keys.stream(shard), keys.meta(shard), *arguments))
+        arguments = (str(offset), upto or "", f"{milliseconds}-{int(sequence) + 1}", *attempted)
+        names = (keys.stream(shard), keys.meta(shard), keys.attempts(shard))
+        self._asking(lambda: self._connected().eval(_TRIM, len(names), *names, *arguments))
 
     def length(self, shard: int) -> int:
         """Entries in the shard, stored ones that are still kept included."""

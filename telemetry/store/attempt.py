@@ -40,6 +40,11 @@ class Attempt:
         return entries[:1]
 
     @property
+    def subjects(self) -> list[str]:
+        """What this try is counted under."""
+        return self._subjects if self._count else []
+
+    @property
     def is_hopeless(self) -> bool:
         """The entry was tried alone as often as is allowed, without a word from the last try: it killed the worker."""
         return self.alone and self._count > self._most

@@ -49,7 +49,6 @@ SEAMS = [
     (positions, "move"),
     (Frontier, "advance"),
     (RedisLog, "trim"),
-    (RedisLog, "forget_attempts"),
 ]
 
 
