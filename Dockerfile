@@ -23,7 +23,7 @@ RUN RUN_DIR=/tmp/build DATABASE_URL=postgresql://nowhere/none REDIS_URL=redis://
 FROM python:3.13.16-slim-bookworm
 RUN groupadd --system --gid 10001 iot \
     && useradd --system --uid 10001 --gid iot --home-dir /app --no-create-home iot
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=4194304 MALLOC_TRIM_THRESHOLD_=16777216 PYTHONDONTWRITEBYTECODE=1 RUN_DIR=/app/run
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=4194304 MALLOC_TRIM_THRESHOLD_=16777216 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 RUN_DIR=/app/run
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
