@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from telemetry import measures
 from telemetry.binary_rows import TO_2000, copy_body
 from telemetry.intake.batch import Batch
-from telemetry.timeseries.columnar import hold, unsound, wait_for
+from telemetry.timeseries.columnar import chunks_for, holding, unsound, wait_for
 from telemetry.timeseries.engine import TABLE, Engine
 
 logger = logging.getLogger(__name__)
@@ -77,8 +78,8 @@ class Loader:
         everything = np.ones(len(batch), np.bool_)
         if not len(batch):
             return everything
-        if self._lands(connection, batch):
-            copy_into_columns(connection, batch)
+        if held := self._landing_in(connection, batch):
+            copy_into_columns(connection, batch, held)
             return everything
         measures.readings_landed.labels(layout="rows").inc(len(batch))
         if not self.refuses_repeats:
@@ -88,11 +89,12 @@ class Loader:
             return everything
         return insert_new_rows(connection, batch)
 
-    def _lands(self, connection: psycopg.Connection[Any], batch: Batch) -> bool:
+    def _landing_in(self, connection: psycopg.Connection[Any], batch: Batch) -> list[str]:
+        """The chunks to write it into as columns; none where it is written as rows."""
         if self.columnar_from is None or len(batch) < self.columnar_from:
-            return False
+            return []
         with connection.cursor() as cursor:
-            return hold(cursor, batch.times)
+            return chunks_for(cursor, batch.times)
 
 
 def binary_rows(batch: Batch) -> memoryview:
@@ -123,18 +125,21 @@ def probe(connection: psycopg.Connection[Any]) -> str | None:
     return f"COPY wrote {as_rows} of {count} rows as rows" if as_rows else None
 
 
-def _copied_as_rows(connection: psycopg.Connection[Any], batch: Batch) -> int:
+def _copied_as_rows(connection: psycopg.Connection[Any], batch: Batch, held: Sequence[str] = ()) -> int:
     """COPY into compressed columns; answers how many became rows all the same."""
-    before = connection.execute(_INTO_COLUMNS).fetchone()
+    with connection.pipeline():
+        if held:
+            connection.execute(holding(held))
+        before = connection.execute(_INTO_COLUMNS)
     copy_rows(connection, batch)
     after = connection.execute(f"SELECT set_config('timescaledb.enable_direct_compress_copy', 'off', true), {_AS_ROWS}")
-    return int(after.fetchone()[1] - before[1])  # type: ignore[index]
+    return int(after.fetchone()[1] - before.fetchone()[1])  # type: ignore[index]
 
 
-def copy_into_columns(connection: psycopg.Connection[Any], batch: Batch) -> None:
-    """COPY rows, sorted by (series, time), into compressed columns, and look whether they are there: the server writes rows
-    without a word where something is in the way."""
-    as_rows = _copied_as_rows(connection, batch)
+def copy_into_columns(connection: psycopg.Connection[Any], batch: Batch, held: Sequence[str] = ()) -> None:
+    """COPY rows, sorted by (series, time), into compressed columns of chunks that are to be held, and look whether they are
+    there: the server writes rows without a word where something is in the way."""
+    as_rows = _copied_as_rows(connection, batch, held)
     measures.readings_landed.labels(layout="columns").inc(len(batch) - as_rows)
     if as_rows:
         measures.readings_landed.labels(layout="rows").inc(as_rows)

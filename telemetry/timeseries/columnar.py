@@ -10,6 +10,8 @@ speed (docs/architecture.md has the figures).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -19,7 +21,7 @@ from telemetry.timeseries import compaction, widths
 from telemetry.timeseries.engine import INDEX, TABLE, Cursor, Unsorted, as_microseconds, as_timestamp
 from telemetry.timeseries.timescale import Timescale
 
-__all__ = ["SOUND_FROM", "BeingSorted", "Columnar", "hold", "unsound", "wait_for"]
+__all__ = ["SOUND_FROM", "BeingSorted", "Columnar", "chunks_for", "holding", "unsound", "wait_for"]
 
 #: Before it, COPY into the columnstore skipped NOT NULL and CHECK (TimescaleDB's changelog of 2.28.1).
 SOUND_FROM = (2, 28, 1)
@@ -70,9 +72,9 @@ class Columnar(Timescale):
         return compaction.unsorted(cursor, before)
 
 
-def hold(cursor: Cursor, times: NDArray[np.int64]) -> bool:
-    """Whether each of these event times (µs) has its chunk already; if so, none of them can be dropped before the end of
-    the transaction. Only then may the next statement write columns.
+def chunks_for(cursor: Cursor, times: NDArray[np.int64]) -> list[str]:
+    """The chunks of these event times (µs), to be held (`holding`) before columns are written to them; none where one of the
+    times has no chunk yet, for then no columns may be written.
 
     TimescaleDB 2.28 takes a chunk that did not exist when a COPY into columns first looked for it for an empty one, also
     where another session has just made it and written rows into it: it does not note that there are rows beside the
@@ -80,17 +82,19 @@ def hold(cursor: Cursor, times: NDArray[np.int64]) -> bool:
     new chunk").
     """
     names, covered = _chunks(cursor, times)
-    if not covered:
-        return False
-    _lock(cursor, names)
-    return True
+    return names if covered else []
+
+
+def holding(names: Sequence[str]) -> str:
+    """The statement after which none of these chunks can be dropped, or exchanged, before the end of the transaction."""
+    return f"LOCK TABLE {', '.join(names)} IN ROW EXCLUSIVE MODE"
 
 
 class BeingSorted(TimeoutError):
     """A chunk that readings are to be written to is being sorted, and that is not given up for them."""
 
 
-def wait_for(cursor: Cursor, times: NDArray[np.int64], seconds: float) -> None:
+def wait_for(cursor: psycopg.Cursor[Any], times: NDArray[np.int64], seconds: float) -> None:
     """Lock the chunks of these event times (µs), as far as there are any, for writing. Raises BeingSorted after so long.
 
     To be called before the transaction has read any of them: with the lock that reading takes it would stand in the way of
@@ -99,12 +103,13 @@ def wait_for(cursor: Cursor, times: NDArray[np.int64], seconds: float) -> None:
     names, _ = _chunks(cursor, times)
     if not names:
         return
-    cursor.execute(f"SET LOCAL lock_timeout = '{int(seconds * 1000)}ms'")
     try:
-        _lock(cursor, names)
+        with cursor.connection.pipeline():
+            cursor.execute(f"SET LOCAL lock_timeout = '{int(seconds * 1000)}ms'")
+            cursor.execute(holding(names))
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
         raise BeingSorted(", ".join(names)) from error
-    cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def _chunks(cursor: Cursor, times: NDArray[np.int64]) -> tuple[list[str], bool]:
@@ -117,10 +122,6 @@ def _chunks(cursor: Cursor, times: NDArray[np.int64]) -> tuple[list[str], bool]:
             names.append(name)
             missing &= ~here
     return names, not missing.any()
-
-
-def _lock(cursor: Cursor, names: list[str]) -> None:
-    cursor.execute(f"LOCK TABLE {', '.join(names)} IN ROW EXCLUSIVE MODE")
 
 
 def unsound(cursor: Cursor) -> str | None:
