@@ -14,6 +14,8 @@ from telemetry.registry.entries import DeviceEntry, MetricContract
 
 #: Metrics that have a column in the grid: those of the usual fleet. Others are found one by one.
 _MOST_COLUMNS = 64
+#: So many orders of so many devices are remembered: a gateway names all of its own again and again.
+_MOST_ORDERS, _LONGEST_ORDER = 32, 2_000
 
 
 class Slots:
@@ -36,11 +38,14 @@ class Slots:
         self._rows: dict[str, int] = {}
         self._next_row = 0
         self._columns: dict[str, int] = {}
+        #: The rows of devices in an order in which they were named, as they were after so many changes of what is known.
+        self._orders: dict[tuple[int, tuple[str | None, ...]], NDArray[np.intp]] = {}
+        self._changes = 0
 
     def find(self, devices: Sequence[str | None], metrics: Sequence[str]) -> NDArray[np.int64]:
         """The slot of each (device, metric), -1 where none is known. A reader needs no lock."""
         # First the names, then the grid: it is replaced by a larger one before a name says that there is one.
-        rows, columns = _numbers(self._rows, devices), _numbers(self._columns, metrics)
+        rows, columns = self._rows_of(devices), _numbers(self._columns, metrics)
         slots = self._grid[rows, columns].astype(np.int64)
         if len(slots) and slots.min() < 0 and len(self._columns) == _MOST_COLUMNS:
             for run in np.flatnonzero(slots < 0).tolist():
@@ -71,7 +76,20 @@ class Slots:
             self.by_name = {pair: slot for pair, slot in self.by_name.items() if pair[0] not in names}
             for name in names & self._rows.keys():
                 self._grid[self._rows.pop(name)] = -1
+            self._changes += 1
         return known
+
+    def _rows_of(self, devices: Sequence[str | None]) -> NDArray[np.intp]:
+        if not isinstance(devices, tuple) or len(devices) > _LONGEST_ORDER:
+            return _numbers(self._rows, devices)
+        order = self._changes, devices  # as it is before anything is looked up: a change meanwhile makes it useless
+        rows = self._orders.get(order)
+        if rows is None:
+            rows = _numbers(self._rows, devices)
+            if len(self._orders) >= _MOST_ORDERS:
+                self._orders = {}
+            self._orders[order] = rows
+        return rows
 
     def _enter(self, device: str, metric: str, slot: int) -> None:
         column = self._columns.get(metric, len(self._columns))
@@ -86,6 +104,7 @@ class Slots:
         self._grid[row, column] = slot
         self._columns[metric], self._rows[device] = column, row
         self._next_row = max(self._next_row, row + 1)
+        self._changes += 1
 
 
 def _grown(size: int, last: int) -> int:

@@ -195,12 +195,17 @@ def _times(body: bytes, marks: Int64, shape: _Shape) -> Int64:
         return np.full(marks.shape[1], NO_TIME)
     starts, ends = marks[shape.time] + 1, marks[shape.time + 1]
     length = int(ends[0] - starts[0])
-    if length and (ends - starts == length).all() and (times := parse_rows(rows_at(body, starts, length))) is not None:
-        return times
-    times, faults = parse_times(texts_between(body, starts, ends))
+    if length and (ends - starts == length).all():
+        rows = rows_at(body, starts, length)
+        # A gateway that reads its devices in turn gives all of them one time.
+        alike = (rows[0] == rows[-1]).all() and rows.tobytes() == rows[0].tobytes() * len(rows)
+        times = parse_rows(rows[:1] if alike else rows)
+        if times is not None:
+            return np.repeat(times, len(rows)) if alike else times
+    careful, faults = parse_times(texts_between(body, starts, ends))
     if faults:
         raise _Irregular
-    return times
+    return careful
 
 
 def _devices(body: bytes, marks: Int64, mark: int | None) -> Sequence[str | None]:

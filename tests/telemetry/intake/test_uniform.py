@@ -159,6 +159,15 @@ def test_a_brace_too_many_after_a_text_is_seen() -> None:
     assert decode_uniform(b"[" + b",".join([reading, reading, reading + b"}"]) + b"]", _MOST) is None
 
 
+@pytest.mark.parametrize("other", [None, 1, 250, 498])
+def test_one_time_for_all_of_them_is_told_from_one_that_differs(other: int | None) -> None:
+    seconds = [7 if n == other else 5 for n in range(500)]
+    readings = [b'{"time":"2026-11-21T10:00:%02dZ","metrics":{"x":%d}}' % (second, second) for second in seconds]
+    columns = decode_uniform(b"[" + b",".join(readings) + b"]", _MOST)
+    assert columns is not None
+    assert ((columns.times - columns.times[0]) / 1e6 + 5).tolist() == columns.values.tolist() == seconds
+
+
 def test_more_values_than_allowed_are_refused() -> None:
     body = b"[" + b",".join([b'{"device":"a","metrics":{"x":1,"y":2}}'] * 5) + b"]"
     assert decode_uniform(body, 10) is not None
