@@ -67,7 +67,8 @@ def ask(bench: Bench, path: Callable[[int], str], check: Callable[[Any], bool], 
 def half_load(bench: Bench, seconds: int) -> Iterator[Callable[[], bool]]:
     """P1's load at half its best rate for so long, into the full store; yields a question: whether it is still going on.
 
-    At its end all of it must be stored: raises LostReading otherwise.
+    At its end all of it must be stored, and in the minutes, or what is asked next without load would be asked beside the
+    refresh: raises LostReading otherwise.
     """
     rate = bench.best_rate * 0.5
     load = bench.load(bodies.one_metric, _SIZE, round(rate * seconds))
@@ -89,3 +90,4 @@ def half_load(bench: Bench, seconds: int) -> Iterator[Callable[[], bool]]:
         raise errors[0]
     bench.store.wait_for(committed + load.readings)
     bench.store.must_have(rows + load.readings)
+    bench.store.wait_for_minutes()

@@ -13,6 +13,7 @@ from benchmarks.machine.database import Database
 from telemetry.timeseries.engine import TABLE, engine_in_use
 
 _LOOK_SECONDS = 0.01
+_ROLLED_SECONDS = 180.0
 _QUIET_SECONDS = 120
 
 
@@ -92,6 +93,14 @@ class Store:
                 raise LostReading(f"{committed - now} of the accepted readings are not stored, and nothing moves")
             time.sleep(_LOOK_SECONDS)
         return time.monotonic()
+
+    def wait_for_minutes(self) -> None:
+        """Until the rollups of minutes know all that is stored. Raises LostReading where they do not get there."""
+        end = time.monotonic() + _ROLLED_SECONDS
+        while marks := self._number("SELECT count(*) FROM telemetry_rollupmark WHERE level = 'minute'"):
+            if time.monotonic() > end:
+                raise LostReading(f"minutes of {marks} drains are not made after {_ROLLED_SECONDS:.0f} s")
+            time.sleep(20 * _LOOK_SECONDS)
 
     def must_have(self, rows: int) -> None:
         """Raises LostReading unless the table has exactly so many rows."""
