@@ -13,7 +13,7 @@ from benchmarks.machine.database import Database
 from telemetry.timeseries.engine import TABLE, engine_in_use
 
 _LOOK_SECONDS = 0.01
-_ROLLED_SECONDS = 180.0
+_ROLLED_SECONDS = 600.0
 _QUIET_SECONDS = 120
 
 
