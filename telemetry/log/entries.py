@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,7 +83,7 @@ class Log(Protocol):
 
     def append(self, requests: list[Append]) -> list[Appended | LogError]: ...
     def read(self, shard: int, after: str, most_bytes: int) -> Reading: ...
-    def trim(self, shard: int, upto: str | None, offset: int) -> None: ...
+    def trim(self, shard: int, upto: str | None, offset: int, attempted: Sequence[str] = ()) -> None: ...
     def length(self, shard: int) -> int: ...
 
 

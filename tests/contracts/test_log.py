@@ -212,3 +212,9 @@ def test_a_server_that_died_is_down_at_once_and_works_again_when_it_is_back(log:
         servers().restart("log")
     append(log, (0, b"c"))
     assert payloads(log, 0) == [b"a", b"c"]
+
+
+def test_what_is_trimmed_with_its_attempts_counts_them_no_more(log: RedisLog) -> None:
+    assert [log.begin_attempt(0, "1-0")[0], log.begin_attempt(0, "2-0")[0]] == [1, 1]
+    log.trim(0, None, 2, ["1-0"])
+    assert [log.begin_attempt(0, "1-0")[0], log.begin_attempt(0, "2-0")[0]] == [1, 2]
