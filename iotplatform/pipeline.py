@@ -22,6 +22,7 @@ from iotplatform.env import Config
 from iotplatform.judging import OnUnjudged, ShardJudging
 from telemetry import measures, tracing
 from telemetry.database import is_data_fault
+from telemetry.deadline import BoundedConnection
 from telemetry.last_seen import LastSeen
 from telemetry.log.entries import Entry, Reading
 from telemetry.log.redis_streams import RedisLog
@@ -53,6 +54,10 @@ _BYTES_A_READING = 28
 _CHECKPOINT_SECONDS = 10.0
 _LOOK_FOR_LOST_SECONDS = 10.0
 _LATENCIES_A_DRAIN = 64
+#: A connection that was silent for longer is asked first whether it still answers: a drain's own patience is far longer.
+_HEARD_WITHIN_SECONDS = 1.0
+#: After so long without its lock, somebody has it who was forgotten: longer than any drain waits for any answer.
+_LOCKED_OUT_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class ShardDrain:
         log: RedisLog,
         judge: Judge,
         config: Config,
-        connect: Callable[[], Connection],
+        connect: Callable[[], BoundedConnection],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         on_unjudged: OnUnjudged | None = None,
@@ -100,7 +105,7 @@ class ShardDrain:
         self._connect = connect
         self._clock = clock
         self._wall = wall
-        self._connection: Connection | None = None
+        self._connection: BoundedConnection | None = None
         self._coverage: Coverage | None = None
         self._loader = Loader(copy=True)
         #: Which index the table had when these two were made.
@@ -111,6 +116,7 @@ class ShardDrain:
         self._last_seen = LastSeen()
         self._retained = Retained(config.log_keep_seconds, config.log_keep_bytes)
         self._looked_for_lost_at = clock()
+        self._locked_out_since: float | None = None
 
     @property
     def columnar_from(self) -> int | None:
@@ -192,7 +198,9 @@ class ShardDrain:
         with connection.transaction():
             position = positions.lock(connection, self.shard)
             if position is None:
+                self._locked_out(connection)
                 return Drained()  # another drain has the shard, and looks at the log again after its COMMIT
+            self._locked_out_since = None
             if replace(position, series_epoch=expected.series_epoch) != expected:
                 self._memory = None
                 return Drained(more=True)
@@ -264,6 +272,16 @@ class ShardDrain:
         if self._clock() - memory.checkpoint_at >= _CHECKPOINT_SECONDS:
             positions.save_checkpoint(connection, self.shard, *memory.frontier.checkpoint())
             memory.checkpoint_at = self._clock()
+
+    def _locked_out(self, connection: Connection) -> None:
+        """Another drain has the shard; one that nobody is behind any more is ended, or it would keep it for ever."""
+        now = self._clock()
+        if self._locked_out_since is None:
+            self._locked_out_since = now
+        elif now - self._locked_out_since >= _LOCKED_OUT_SECONDS:
+            self._locked_out_since = now
+            if ended := positions.end_forgotten_drains(connection, _LOCKED_OUT_SECONDS):
+                logger.warning("forgotten_drains_ended", extra={"shard": self.shard, "sessions": ended})
 
     def _report_gap(self, position: Position, reading: Reading) -> None:
         """The database was set back further than the log is kept: what lies between is stored nowhere any more."""
@@ -363,6 +381,8 @@ class ShardDrain:
             connection.close()
 
     def _connected(self) -> Connection:
+        if self._connection is not None and not self._connection.answers(heard_within=_HEARD_WITHIN_SECONDS):
+            self.close()
         if self._connection is None:
             self._connection = self._connect()
         return self._connection

@@ -95,7 +95,8 @@ except ConfigError as error:
 _timeout_ms = int(config.database_timeout_seconds * 1000)
 #: How long one statement may take where nothing else is said.
 STATEMENT_SECONDS = 6 * config.database_timeout_seconds
-#: Session settings and keepalives of every connection: a cut network frees its locks within about 10 s.
+#: Session settings and keepalives of every connection, on both sides: a cut network frees its locks within about 10 s. The
+#: server's own limits do not count while it waits for the rows of a COPY: there its keepalives alone find out.
 DATABASE_OPTIONS = {
     "connect_timeout": max(2, int(config.database_timeout_seconds)),
     "keepalives": 1,
@@ -107,6 +108,7 @@ DATABASE_OPTIONS = {
     "options": (
         f"-c statement_timeout={int(STATEMENT_SECONDS * 1000)} -c lock_timeout={_timeout_ms} "
         f"-c idle_in_transaction_session_timeout={3 * _timeout_ms} "
+        "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000 "
         # TimescaleDB would refuse a drain of late readings that touches more of its compressed chunks than that, for ever.
         "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0 "
         # The planner takes a look at many chunks for expensive and has it compiled, which costs more than it ever saves.
@@ -135,7 +137,8 @@ def database(url: str) -> dict[str, object]:
                 "reconnect_timeout": 1.0,
             }
         },
-        "CONN_HEALTH_CHECKS": True,
+        # The pool's connections are asked whether they answer by iotplatform.postgresql.
+        "CONN_HEALTH_CHECKS": False,
         "DISABLE_SERVER_SIDE_CURSORS": False,
     }
     return entry

@@ -1,11 +1,13 @@
 """How long a request, and any one answer, may be waited for from the database, whatever it does.
 
 The server's own time limits say nothing when the server itself hangs, and keepalives neither: its kernel still answers.
-Nor does the server's kernel say anything where what stands between forgot the connection.
+Nor does the server's kernel say anything where what stands between forgot the connection. Then it forgot all of them: once
+an answer that was owed did not come, no connection that was silent since is trusted any more, or each would be waited for anew.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -20,9 +22,12 @@ import telemetry.binary_arrays  # noqa: F401
 
 __all__ = ["BoundedConnection", "database_deadline", "patient", "time_left"]
 
+logger = logging.getLogger(__name__)
 _local = threading.local()
 #: An answer of the server's own about its time limit comes so much later at most.
 _GRACE_SECONDS = 5.0
+#: A server that works answers an empty statement by then, whatever else it does.
+_PROBE_SECONDS = 2.0
 
 
 @contextmanager
@@ -42,14 +47,48 @@ def time_left() -> float | None:
     return None if end is None else float(end - time.monotonic())
 
 
+class _Silence:
+    """When (monotonic seconds) this process last found that an answer that was owed did not come."""
+
+    found_at = float("-inf")
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """Keeps the deadline of its thread, if there is one, and its own patience for each answer.
 
     Where that is over, it is closed, for an answer may still come, and OperationalError is raised.
     """
 
-    #: The longest time in seconds for any one answer; None: as long as it takes.
+    #: The longest time in seconds for any one answer; None: as long as it takes. The server has its own limit below it.
     patience: float | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._heard_at = time.monotonic()
+
+    def answers(self, heard_within: float = 0.0) -> bool:
+        """Whether the server still answers here, asked where nothing was heard of it for so many seconds.
+
+        To be asked of a connection that is in no transaction, before it is used again after a pause. It is closed where the
+        answer is no, which takes 2 s at most, and no time at all where another connection of this process was silent since.
+        """
+        if self.closed:
+            return False
+        if self._heard_at <= _Silence.found_at:
+            self.close()
+            return False
+        if time.monotonic() - self._heard_at < heard_within:
+            return True
+        patience, self.patience = self.patience, _PROBE_SECONDS
+        try:
+            self.execute("")
+        except psycopg.Error as error:
+            logger.warning("database_connection_given_up", extra={"error": str(error)[:200]})
+            self.close()
+            return False
+        finally:
+            self.patience = patience
+        return True
 
     def let_statements_take(self, seconds: int) -> None:
         """From now on a statement of this session may take so long, for the server and for whoever waits. 0: no limit."""
@@ -58,17 +97,19 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """As psycopg.Connection.wait."""
-        if timeout is not None or (left := self._left()) is None:
+        left = time_left()
+        if timeout is not None or (left is None and self.patience is None):
             return super().wait(gen, interval, timeout)
+        bound = min(seconds for seconds in (left, self.patience) if seconds is not None)
         try:
-            return super().wait(gen, interval, max(0.001, left))
+            result = super().wait(gen, interval, max(0.001, bound))
         except psycopg.errors._WaitTimeout as error:
             self.pgconn.finish()
+            if bound == self.patience:  # a deadline says nothing of the server: what was asked may take longer
+                _Silence.found_at = time.monotonic()
             raise psycopg.OperationalError("the database did not answer in time") from error
-
-    def _left(self) -> float | None:
-        bounds = [seconds for seconds in (time_left(), self.patience) if seconds is not None]
-        return min(bounds, default=None)
+        self._heard_at = time.monotonic()
+        return result
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django_prometheus.db.backends.postgresql import base
@@ -28,10 +29,18 @@ class _BoundedPool:
         self._pool = pool
 
     def getconn(self, timeout: float | None = None) -> Any:
-        """As the pool's, ``timeout`` in seconds (None: the pool's own). Raises PoolTimeout, an OperationalError."""
+        """As the pool's, ``timeout`` in seconds (None: the pool's own). Raises PoolTimeout, an OperationalError.
+
+        Connections that do not answer are thrown away, without the pauses that the pool's own check makes after each of them.
+        """
         timeout = self._pool.timeout if timeout is None else timeout
         left = time_left()
-        return self._pool.getconn(timeout if left is None else min(max(left, 0.001), timeout))
+        end = time.monotonic() + (timeout if left is None else min(left, timeout))
+        while True:
+            connection = self._pool.getconn(max(end - time.monotonic(), 0.001))
+            if connection.answers():
+                return connection
+            self._pool.putconn(connection)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)

@@ -67,6 +67,23 @@ def lock(connection: Connection, shard: int) -> Position | None:
     return None if row is None else Position(shard, *row)
 
 
+def end_forgotten_drains(connection: Connection, seconds: float) -> list[int]:
+    """End drains' sessions that have been in one transaction for longer and wait for rows of a COPY; answers their pids.
+
+    The server's own limits (statement_timeout, idle_in_transaction_session_timeout) do not count within a COPY from its client,
+    nor do keepalives where what stands between answers for a client that is gone.
+    """
+    # Found first: in one WHERE, sessions may be ended before the rest of it has been looked at.
+    rows = connection.execute(
+        "WITH forgotten AS MATERIALIZED (SELECT pid FROM pg_stat_activity "
+        "WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'iot-drain%%' "
+        "AND state = 'active' AND wait_event = 'ClientRead' AND xact_start < now() - make_interval(secs => %s)) "
+        "SELECT pid FROM forgotten WHERE pg_terminate_backend(pid)",
+        [seconds],
+    )
+    return [pid for (pid,) in rows]
+
+
 def move(connection: Connection, position: Position, readings: int) -> None:
     """Write a locked position back; ``readings`` were stored on the way."""
     connection.execute(

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.faults.proxy import FaultProxy
 from tests.live import LivePlatform
 
-__all__ = ["KINDS", "SERVERS", "Wires", "platform_with_wires"]
+__all__ = ["KINDS", "SERVERS", "Wires", "platform_with_wires", "wire_to_database"]
 
 SERVERS = ("postgres", "log", "cache")
 #: By kind, the processes that share a way to a server.
@@ -63,6 +64,17 @@ def platform_with_wires(run_dir: Path) -> Iterator[tuple[LivePlatform, Wires]]:
         wires = Wires(stack)
         platform = stack.enter_context(LivePlatform(run_dir, wire=wires.lay))
         yield platform, wires
+
+
+@contextmanager
+def wire_to_database(parameters: Mapping[str, Any]) -> Iterator[tuple[FaultProxy, dict[str, Any]]]:
+    """A network to the server that these connection parameters are of, and the parameters of a way through it."""
+    host, port = str(parameters.get("host") or "127.0.0.1"), int(parameters.get("port") or 5432)
+    with FaultProxy(Path(host) / f".s.PGSQL.{port}" if host.startswith("/") else port) as proxy:
+        yield (
+            proxy,
+            {**parameters, "host": "127.0.0.1", "port": proxy.port, "sslmode": "disable", "gssencmode": "disable"},
+        )
 
 
 def _path(url: str) -> Path:

@@ -18,6 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from iotplatform.launcher.servers import EmbeddedServers
 from telemetry.deadline import database_deadline
 from tests.builders import wait_until
+from tests.faults.wires import wire_to_database
 
 _AWAY_SECONDS = 18.0
 
@@ -51,6 +52,28 @@ def test_nobody_waits_for_a_connection_beyond_the_deadline(exhausted: BaseDataba
     assert time.monotonic() - began < 2
     with database_deadline(-1.0), pytest.raises(PoolTimeout):
         exhausted.get_new_connection({})
+
+
+def test_a_request_waits_for_one_forgotten_connection_at_most() -> None:
+    given = copy.deepcopy(connections["default"].settings_dict)
+    with wire_to_database(connections["default"].get_connection_params()) as (proxy, through):
+        given |= {"HOST": through["host"], "PORT": through["port"]}
+        given["OPTIONS"] |= {"sslmode": "disable", "gssencmode": "disable"}
+        here = ConnectionHandler({"default": given, "forgotten": given})["forgotten"]
+        here.pool.open()
+        try:
+            several = [here.pool.getconn() for _ in range(6)]
+            for one in several:
+                here.pool.putconn(one)
+            proxy.forsake(answering=True)
+            began = time.monotonic()
+            with database_deadline(7.0):
+                connection = here.get_new_connection({})
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+            assert time.monotonic() - began < 4
+            here.pool.putconn(connection)
+        finally:
+            here.close_pool()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.waiting import Ready, Wait
 
 from iotplatform.pipeline import ShardDrain
+from telemetry.deadline import BoundedConnection
 from tests.iotplatform.pipeline.parts import Clock, Killed, drains_connection, new_drain
 
 
@@ -43,7 +44,7 @@ class Fuse:
     left_behind: list[int] = field(default_factory=list)
 
 
-class MortalConnection(psycopg.Connection[Any]):
+class MortalConnection(BoundedConnection):
     """Ends where its fuse says. Every command is a round trip: BEGIN, COMMIT and the parts of a COPY too."""
 
     fuse: Fuse
@@ -100,7 +101,7 @@ class Process:
             assert death is not None and death.cut
         return self._fuse.left_behind
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> BoundedConnection:
         connection = drains_connection(MortalConnection)
         assert isinstance(connection, MortalConnection)
         connection.fuse = self._fuse

@@ -18,6 +18,7 @@ from django.db import connections
 
 from iotplatform.env import config
 from iotplatform.pipeline import ShardDrain
+from telemetry.deadline import BoundedConnection
 from telemetry.intake.batch import Batch, Rejection
 from telemetry.log.entries import START, Append, Entry
 from telemetry.log.payload import Payload
@@ -102,7 +103,7 @@ def register_segment(segment: str) -> None:
         positions.register_segment(connection, config.shards, segment)
 
 
-def drains_connection(kind: type[psycopg.Connection[Any]] = psycopg.Connection) -> psycopg.Connection[Any]:
+def drains_connection(kind: type[BoundedConnection] = BoundedConnection) -> BoundedConnection:
     """A connection as drains have it, of the given class."""
     parameters = connections["default"].get_connection_params()
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
@@ -110,7 +111,7 @@ def drains_connection(kind: type[psycopg.Connection[Any]] = psycopg.Connection) 
     return kind.connect(**parameters, autocommit=True)
 
 
-class Breakable(psycopg.Connection[Any]):
+class Breakable(BoundedConnection):
     """A connection whose outermost transaction can break right before or right after its COMMIT."""
 
     before_commit: Callable[[], None] = staticmethod(lambda: None)
@@ -143,10 +144,10 @@ _made: list[ShardDrain] = []
 
 def new_drain(
     judge: Any = None,
-    kind: type[psycopg.Connection[Any]] = psycopg.Connection,
+    kind: type[BoundedConnection] = BoundedConnection,
     clock: Callable[[], float] = time.monotonic,
     shard: int = SHARD,
-    connect: Callable[[], psycopg.Connection[Any]] | None = None,
+    connect: Callable[[], BoundedConnection] | None = None,
     **changes: Any,
 ) -> ShardDrain:
     """A drain as a process that has just started has it; ``changes`` are of the configuration."""

@@ -9,22 +9,29 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from django.db import connection as django_connection
+from psycopg.pq import ExecStatus
 
 from iotplatform import pipeline
+from iotplatform.env import config
+from telemetry.deadline import BoundedConnection, patient
 from telemetry.deletion import delete_device
 from telemetry.intake.batch import Batch
 from telemetry.log.entries import Append
 from telemetry.log.payload import Payload
 from telemetry.models import Device, QuarantinedReading, Series, ShardPosition
-from tests.builders import make_device
+from telemetry.store import positions
+from tests.builders import make_device, wait_until
+from tests.faults.wires import wire_to_database
 from tests.iotplatform.pipeline.parts import (
     NOON,
     SHARD,
+    Clock,
     Pausing,
     Source,
     close_drains,
     counts,
     drain_to_end,
+    drains_connection,
     new_drain,
     new_log,
     position,
@@ -75,6 +82,57 @@ def test_many_drains_of_one_shard_at_once_store_everything_once(source: Source) 
     assert {counts(receipt)[0] for receipt in source.receipts} == {"stored"}
     assert sum(counts(receipt)[1] for receipt in source.receipts) == len(table())
     assert sum(counts(receipt)[2] for receipt in source.receipts) == len(source.sent) - len(table())
+
+
+def test_a_drain_that_was_forgotten_within_its_copy_does_not_keep_the_shard(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_LOCKED_OUT_SECONDS", 0.3)
+    source.send((0, 0, 1.0))
+    drain = new_drain()
+    with drains_connection() as waits, drains_connection() as bystander, drains_connection() as gone:
+        gone.execute("SET application_name = 'iot-drain9'")
+        waits.execute("SET application_name = 'iot-drain8'")
+        waits.execute("BEGIN")
+        bystander.execute("CREATE TEMP TABLE b (i int); BEGIN")
+        bystander.pgconn.exec_(b"COPY b FROM STDIN")
+        gone.execute("BEGIN")
+        positions.lock(gone, SHARD)
+        gone.execute("CREATE TEMP TABLE t (i int)")
+        gone.pgconn.exec_(b"COPY t FROM STDIN")  # no limit of the server's counts from here on
+        wait_until(lambda: drain.drain().readings == 1, what="the shard is free")
+        assert table() == source.expected()
+        waits.execute("ROLLBACK")  # only such a one was ended: not one that waits elsewhere …
+        bystander.pgconn.put_copy_end()  # … nor another process's COPY
+        assert bystander.pgconn.get_result().status == ExecStatus.COMMAND_OK
+        for connection in (gone, bystander):
+            connection.pgconn.finish()
+
+
+def test_forgotten_connections_hold_a_worker_up_no_longer_than_one_of_them(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_HEARD_WITHIN_SECONDS", 0.0)  # as after a pause
+    parameters = django_connection.get_connection_params()
+    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(name, None)
+    clock = Clock()
+    with wire_to_database(parameters) as (proxy, through):
+
+        def connect() -> BoundedConnection:
+            return patient(30).connect(**through, autocommit=True)
+
+        drains = [new_drain(shard=shard, connect=connect, clock=clock) for shard in range(config.shards)]
+        for drain in drains:
+            drain.drain()
+        proxy.forsake(answering=True)  # a firewall was started again
+        source.send((0, 0, 1.0))
+        began = time.monotonic()
+        for drain in drains:
+            drain.drain()
+        assert time.monotonic() - began < 4
+        assert table() == source.expected()
+        close_drains()
 
 
 def test_processes_that_take_turns_know_what_the_other_stored(source: Source) -> None:

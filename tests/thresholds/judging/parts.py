@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import psycopg
 from django.conf import settings
 
 from alerts.models import Alert
 from iotplatform.env import config
 from iotplatform.judging import threshold_judge
 from iotplatform.pipeline import ShardDrain
+from telemetry.deadline import BoundedConnection
 from telemetry.intake import heartbeat
 from telemetry.intake.batch import Batch
 from telemetry.log.entries import Append
@@ -78,7 +78,7 @@ class Worker:
         cls,
         shard: int,
         wall: Callable[[], float] | None = None,
-        kind: type[psycopg.Connection[Any]] = psycopg.Connection,
+        kind: type[BoundedConnection] = BoundedConnection,
         on_unjudged: Any = None,
         **changes: Any,
     ) -> Worker:
