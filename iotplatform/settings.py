@@ -108,6 +108,8 @@ DATABASE_OPTIONS = {
     "options": (
         f"-c statement_timeout={int(STATEMENT_SECONDS * 1000)} -c lock_timeout={_timeout_ms} "
         f"-c idle_in_transaction_session_timeout={3 * _timeout_ms} "
+        # Those that were forgotten in silence would take up connections for ever; the pool itself hangs up after 10 minutes.
+        "-c idle_session_timeout=1200000 "
         "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000 "
         # TimescaleDB would refuse a drain of late readings that touches more of its compressed chunks than that, for ever.
         "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0 "
