@@ -42,7 +42,8 @@ def post_readings(key: str, body: Any, query: str = "", **headers: Any) -> Any:
 def make_drain(shard: int, judge: Any = None) -> ShardDrain:
     """A drain as a worker that has just started has it."""
     log = RedisLog(settings.SERVERS["redis_url"], config.redis_timeout_seconds)
-    return ShardDrain(shard, log, judge or threshold_judge(log, config), config, lambda: connect(autocommit=True))
+    judge = judge or threshold_judge(log, config)
+    return ShardDrain(shard, log, judge, config, lambda: connect(autocommit=True, by_index=True))
 
 
 def drain_all(judge: Any = None) -> int:

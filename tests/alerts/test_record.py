@@ -120,6 +120,21 @@ def test_no_plan_is_kept_that_finds_alerts_as_if_there_were_few() -> None:
     assert not [each for each in kept if "FROM alerts_alert l" in each or "UPDATE alerts_alert a" in each]
 
 
+@pytest.mark.parametrize("by_index", [True, False])
+def test_foreign_keys_are_not_looked_up_by_reading_all_alerts(by_index: bool) -> None:
+    """The server keeps a plan for each of them as long as the connection lives: of a table that was small, a bad one."""
+    Pair.make().opened(0).record()
+    with connect(autocommit=True) as other:
+        other.execute("VACUUM ANALYZE alerts_alert, alerts_alertevent")
+    with connect(autocommit=True, by_index=by_index) as drains, drains.transaction():
+        for _ in range(12):
+            record(drains, judged_of(Pair.make().opened(0)))
+        query = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'alerts_alert'"
+        drains.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        (scans,) = drains.execute(query).fetchone() or (None,)
+    assert (scans == 0) is by_index, "where it is not so, nothing needs to be said of it"
+
+
 def test_what_raises_undoes_all_of_the_drain() -> None:
     found = judged_of(Pair.make().opened(0))
     with connect(autocommit=True) as connection:
