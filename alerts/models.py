@@ -130,12 +130,15 @@ class AlertEvent(models.Model):
         CLEARED = "cleared"
         RESOLVED = "resolved"
 
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="timeline")
+    # No indexes but those below: every alert of a storm writes several of these.
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="timeline", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind)
     #: Wall clock of the entry; ``event_time`` is that of the reading behind it, where there is one.
     at = models.DateTimeField(db_default=Now())
     event_time = models.DateTimeField(null=True)
-    who = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    who = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     value = models.FloatField(null=True)
     severity = models.SmallIntegerField(choices=Severity, null=True)
     text = models.TextField(default="", db_default="")
@@ -149,6 +152,7 @@ class AlertEvent(models.Model):
         indexes = [
             models.Index(fields=["id"], condition=models.Q(unrouted=True), name="event_unrouted"),
             models.Index(fields=["alert", "at", "id"], name="event_of_alert"),
+            models.Index(fields=["who"], condition=models.Q(who__isnull=False), name="event_by_whom"),
         ]
 
 
