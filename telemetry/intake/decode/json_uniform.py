@@ -15,10 +15,11 @@ from typing import cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from telemetry.intake.batch import NO_TIME, Coded, Columns, Float64, Int64
 from telemetry.intake.decode.errors import TooManyValues
-from telemetry.intake.decode.windows import numbers_between, rows_at, texts_between
+from telemetry.intake.decode.windows import Bytes, numbers_between, rows_at, texts_between
 from telemetry.intake.times import parse_rows, parse_times
 
 __all__ = ["decode_uniform"]
@@ -66,6 +67,19 @@ class _Shape:
     metrics: list[int] = field(default_factory=list)
     #: Numbers begin so far after a mark, and end so far before the next.
     numbers: list[tuple[int, int, int]] = field(default_factory=list)
+    #: For so many bodies more it is not tried whether marks follow from the ends of readings: it was, in vain.
+    in_vain: int = 0
+
+    @property
+    def braces(self) -> int:
+        """Closing ones, in a reading."""
+        return sum(piece.count(b"}") for _, _, piece in self.pieces)
+
+
+#: Shapes with one number a reading that were met of late, by what all their readings have in common.
+_known: dict[tuple[object, ...], _Shape] = {}
+_MOST_KNOWN = 8
+_IN_VAIN = 30
 
 
 def decode_uniform(body: bytes, most: int) -> Columns | None:
@@ -90,20 +104,9 @@ def _decode(body: bytes, most: int) -> Columns:
     data = np.frombuffer(body, np.uint8)
     if data.min() < 0x20:  # no name has it, and machines do not write lines
         raise _Irregular
-    quotes = np.flatnonzero(data == 0x22)
-    shape = _shape_of(body, quotes[:_MOST_QUOTES].tolist())
-    count, rest = divmod(len(quotes), 2 * shape.strings)
-    if rest:
-        raise _Irregular
-    each = len(shape.metrics)
-    if count * each > most:
-        raise TooManyValues(most)
-    # A row a mark, so that each is one stretch of memory.
-    marks = np.empty((2 * shape.strings + 1, count), np.int64)
-    marks[:-1] = quotes.reshape(count, -1).T
-    marks[-1, :-1] = marks[0, 1:] - len(shape.between)
-    marks[-1, -1] = len(body)
-    _compare(body, marks, shape)
+    is_quote = data == 0x22
+    shape, marks = _by_ends(body, data, is_quote, most) or _by_quotes(body, is_quote, most)
+    count, each = marks.shape[1], len(shape.metrics)
     times = _times(body, marks, shape)
     values = _values(body, marks, shape)
     devices = _devices(body, marks, shape.device)
@@ -113,6 +116,61 @@ def _decode(body: bytes, most: int) -> Columns:
     names = [body[marks[mark, 0] + 1 : marks[mark + 1, 0]].decode() for mark in shape.metrics]
     metrics = _coded(names, np.tile(np.arange(each), count))
     return Columns(_repeated(devices, each), metrics, None, np.repeat(times, each), values, np.repeat(index, each))
+
+
+def _by_quotes(body: bytes, is_quote: NDArray[np.bool_], most: int) -> tuple[_Shape, Int64]:
+    """The shape of a body, and the places of its marks: a row a mark, so that each is one stretch of memory."""
+    quotes = np.flatnonzero(is_quote)
+    shape = _shape_of(body, quotes[:_MOST_QUOTES].tolist())
+    count, rest = divmod(len(quotes), 2 * shape.strings)
+    if rest:
+        raise _Irregular
+    if count * len(shape.metrics) > most:
+        raise TooManyValues(most)
+    marks = np.empty((2 * shape.strings + 1, count), np.int64)
+    marks[:-1] = quotes.reshape(count, -1).T
+    marks[-1, :-1] = marks[0, 1:] - len(shape.between)
+    marks[-1, -1] = len(body)
+    _compare(body, marks, shape)
+    if len(shape.numbers) == 1:
+        _known.setdefault((shape.between, *shape.pieces), shape)
+        if len(_known) > _MOST_KNOWN:
+            _known.pop(next(iter(_known)), None)
+    return shape, marks
+
+
+def _by_ends(body: bytes, data: Bytes, is_quote: NDArray[np.bool_], most: int) -> tuple[_Shape, Int64] | None:
+    """The same for a shape that is known, where all names and times are as long as those of the first reading: then only
+    the number at a reading's end has a length of its own, and marks follow from the ends, of which there are far fewer.
+
+    Quotes are only counted. Where so many are at their marks, there are none elsewhere.
+    """
+    quotes = int(np.count_nonzero(is_quote))
+    closing = None
+    for shape in tuple(_known.values()):
+        if shape.in_vain:
+            shape.in_vain -= 1
+            continue
+        count, rest = divmod(quotes, 2 * shape.strings)
+        if rest or not count:
+            continue
+        if count > most:
+            raise TooManyValues(most)
+        closing = np.flatnonzero(data == 0x7D) if closing is None else closing
+        if len(closing) == count * shape.braces:
+            ends = closing[shape.braces - 1 :: shape.braces] + 1
+            first = np.flatnonzero(is_quote[: ends[0]])
+            if len(first) == 2 * shape.strings and not body[1 : first[0]].strip(b" "):
+                marks = np.empty((len(first) + 1, count), np.int64)
+                marks[0, 0], marks[0, 1:], marks[-1] = first[0], ends[:-1] + len(shape.between), ends
+                marks[1:-1] = marks[0] + (first[1:] - first[0])[:, None]
+                try:
+                    _compare(body, marks, shape)
+                    return shape, marks
+                except (_Irregular, IndexError):
+                    pass
+        shape.in_vain = _IN_VAIN
+    return None
 
 
 def _shape_of(body: bytes, quotes: list[int]) -> _Shape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -74,6 +75,43 @@ def numbers_between(body: bytes, starts: Int64, ends: Int64) -> Float64:
     characters = rows_at(body, ends - width, width).T.copy()
     if int(lengths.min()) < width:
         characters[np.arange(width)[:, None] < width - lengths] = _ZERO
+    values = _of_one_form(characters, first, lengths)
+    odd = None
+    if values is None:
+        values, odd = _of_any_form(characters, first, lengths)
+    if signed:
+        values[negative] *= -1.0
+    if odd is not None and odd.any():
+        rows = np.flatnonzero(odd)
+        places = zip(starts[rows].tolist(), ends[rows].tolist(), strict=True)
+        values[rows] = _one_by_one([body[start:end] for start, end in places])
+    return values
+
+
+def _of_one_form(characters: Bytes, first: Bytes, lengths: Int64) -> Float64 | None:
+    """Numbers that all have as many decimals as the first one, as a sensor writes them; None where some have not."""
+    width = len(characters)
+    column = characters[:, 0].tobytes().rfind(b".")
+    decimals = width - 1 - column if column >= 0 else 0
+    before = decimals + 1 if column >= 0 else 0
+    if (not decimals and column >= 0) or int(lengths.min()) <= before or int(lengths.max()) > width:
+        return None
+    digits = characters - np.uint8(_ZERO)
+    if column >= 0:
+        if not (characters[column] == _POINT).all():
+            return None
+        digits[column] = 0
+    if int(digits.max()) > 9 or ((first == _ZERO) & (lengths > before + 1)).any():
+        return None  # a sign in the midst, an exponent; 007 is no number
+    weights = _POWERS[width - 1 :: -1].copy()
+    weights[: max(column, 0)] /= 10.0
+    values = cast("Float64", weights @ digits)
+    return values / _POWERS[decimals] if decimals else values
+
+
+def _of_any_form(characters: Bytes, first: Bytes, lengths: Int64) -> tuple[Float64, NDArray[np.bool_]]:
+    """With which of them are odd, so that what came out is not what stands there."""
+    width = len(characters)
     points = characters == _POINT
     digits = characters - np.uint8(_ZERO)
     digits[points] = 0
@@ -86,13 +124,7 @@ def numbers_between(body: bytes, starts: Int64, ends: Int64) -> Float64:
         scale = _POWERS.take(decimals.astype(np.intp), mode="clip")
         whole = np.floor(values / (10 * scale))
         values = np.where(count == 0, values, (values - 9 * scale * whole) / scale)
-    if signed:
-        values[negative] *= -1.0
-    if odd.any():
-        rows = np.flatnonzero(odd)
-        places = zip(starts[rows].tolist(), ends[rows].tolist(), strict=True)
-        values[rows] = _one_by_one([body[start:end] for start, end in places])
-    return values
+    return values, odd
 
 
 def _one_by_one(texts: list[bytes]) -> list[float]:

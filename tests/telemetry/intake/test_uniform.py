@@ -22,6 +22,7 @@ _MOST = 100_000
 @pytest.fixture(autouse=True)
 def small_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_uniform, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(json_uniform, "_IN_VAIN", 0)
 
 
 def carefully(body: bytes) -> list[Row] | str:
@@ -36,15 +37,19 @@ def carefully(body: bytes) -> list[Row] | str:
 def assert_same_or_left_to_others(body: bytes) -> bool:
     """Whether it was decoded as a whole."""
     columns = decode_uniform(body, _MOST)
-    if columns is None:
+    again = decode_uniform(body, _MOST)  # its shape may be known now
+    assert (columns is None) is (again is None)
+    if columns is None or again is None:
         return False
-    assert rows_of(columns) == carefully(body)
+    assert rows_of(columns) == rows_of(again) == carefully(body)
     return True
 
 
 _NAMES = st.sampled_from(
     ["pump-7", "pump-8", "a", "", "Pumpe Süd", "泵", "}, {", "[1,2]", ":", "device", "metrics", "\x7f"]
 )
+#: As machines name things: all as long as each other.
+_EVEN_NAMES = st.sampled_from(["pump-7", "pump-8", "}}, {{", "[1,2]:", "Device", "time}}", "Pümp7"])
 _TIMES = st.integers(0, 59).map(lambda second: f"2026-11-21T10:00:{second:02}.250Z")
 _ODD_TIMES = st.sampled_from(
     [
@@ -122,14 +127,62 @@ def test_what_is_no_number_or_time_is_left_to_others(body: bytes) -> None:
     assert_same_or_left_to_others(body)
 
 
-@given(bodies(fewest=1), st.data())
-@settings(max_examples=600, deadline=None)
+_EVEN = bodies(numbers=st.decimals(-1000, 1000, places=2).map(str), names=_EVEN_NAMES)
+
+
+@pytest.mark.parametrize(
+    "text", [".5", "-.5", "5.", "-", ".", "-.", "", "007", "-07", "00.5", "1.2.3", "1e", "+1", "1-1", "1 2"]
+)
+def test_what_is_no_number_in_all_of_them_is_left_to_others(text: str) -> None:
+    reading = f'{{"device":"a","metrics":{{"m":{text}}}}}'
+    assert not assert_same_or_left_to_others(f"[{reading},{reading},{reading}]".encode())
+
+
+@given(bodies(fewest=1) | _EVEN, st.data())
+@settings(max_examples=1000, deadline=None)
 def test_a_change_anywhere_is_seen(body: bytes, data: st.DataObject) -> None:
+    decode_uniform(body, _MOST)  # the shape is known as it was
     for _ in range(data.draw(st.integers(1, 2))):
         place = data.draw(st.integers(0, len(body) - 1))
         put = data.draw(st.sampled_from([b"", *(bytes([character]) for character in b'"\\{}[]:, 019.-eE\n\x00\xff')]))
         body = body[:place] + put + body[place + data.draw(st.integers(0, 2)) :]
     assert_same_or_left_to_others(body)
+
+
+@given(st.lists(_EVEN, min_size=2, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_a_shape_is_known_again_among_others(several: list[bytes]) -> None:
+    for body in [*several, *several]:
+        assert assert_same_or_left_to_others(body)
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        b'{"device":"b","x":"de","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5}}',  # as long, two texts more
+        b'{"device":"bcdefghij}","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5}}',  # as long, a brace more
+        b'{"device":"bcdefghijk","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5},}',  # and a comma
+        b'{"device":"bcdefghijk","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5}}}',
+        b'{"device":"bcdefghijk","time":"2026-11-21T10:00:00.250Z","metrics":{"a":12.5}}',
+        b'{"device":"bcdefghij","time":"2026-11-21T10:00:00.250Z","metrics":{"ab":1.5}}',
+        b'{"Device":"bcdefghijk","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5}}',
+        b'{ 5"device":"bcdefghijk","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5}}',
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_that_differs_among_many_of_a_known_shape(instead: bytes, place: int) -> None:
+    usual = b'{"device":"abcdefghij","time":"2026-11-21T10:00:00.250Z","metrics":{"a":1.5}}'
+    assert assert_same_or_left_to_others(b"[" + b",".join([usual] * 3) + b"]")
+    assert_same_or_left_to_others(b"[" + b",".join([*[usual] * place, instead, *[usual] * (2 - place)]) + b"]")
+
+
+def test_readings_of_a_known_shape_are_found_by_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'[{"device":"a","metrics":{"m":1.5}},{"device":"b","metrics":{"m":-20.25}}]'
+    assert assert_same_or_left_to_others(body)
+    monkeypatch.setattr(json_uniform, "_by_quotes", None)
+    assert assert_same_or_left_to_others(body.replace(b"1.5", b"123.5"))
+    with pytest.raises(TooManyValues):
+        decode_uniform(body, 1)
 
 
 @given(st.lists(bodies(fewest=1), min_size=2, max_size=3))
@@ -139,8 +192,15 @@ def test_readings_of_several_shapes_in_one_body(several: list[bytes]) -> None:
     assert_same_or_left_to_others(b"[" + b",".join(inner) + b"]")
 
 
-@given(st.lists(st.tuples(st.integers(-(10**15) + 1, 10**15 - 1), st.integers(0, 14)), min_size=2, max_size=50))
-@settings(max_examples=300, deadline=None)
+_DIGITS = st.integers(-(10**15) + 1, 10**15 - 1)
+
+
+@given(
+    st.lists(st.tuples(_DIGITS, st.integers(0, 14)), min_size=2, max_size=50)
+    # As a sensor writes them: all with as many decimals.
+    | st.integers(0, 14).flatmap(lambda all_: st.lists(st.tuples(_DIGITS, st.just(all_)), min_size=2, max_size=50))
+)
+@settings(max_examples=600, deadline=None)
 def test_every_decimal_number_is_the_nearest_float(numbers: list[tuple[int, int]]) -> None:
     def text(digits: int, decimals: int) -> str:
         whole, part = divmod(abs(digits), 10**decimals)
