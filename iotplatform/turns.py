@@ -2,8 +2,8 @@
 
 What storing into columns costs is mostly the same for a thousand readings and for ten thousand. Where two workers drain at a
 time on two cores, each finds half as much, and both take the cores from the database and from the web processes; who waits
-for his turn finds more. (Rows in a table with an index are another matter: there the database is what takes long, and two
-connections store twice as much.)
+for his turn finds more. Where a core has nothing to do, as at the end of a burst, nobody waits. (Rows in a table with an index
+are another matter: there the database is what takes long, and two connections store twice as much.)
 
 A turn is a lock on a file, which is given back when its process dies, however it dies.
 """
@@ -22,6 +22,9 @@ __all__ = ["Turns"]
 #: Whoever has waited so long (s) goes on without: the other one may be waiting for something itself.
 _PATIENCE_SECONDS = 0.1
 _LOOK_SECONDS = 0.002
+_LOAD = Path("/proc/loadavg")
+#: A core has nothing to do where it was so in this many looks, one after the other.
+_FREE_LOOKS = 2
 
 
 class Turns:
@@ -34,14 +37,18 @@ class Turns:
         cores: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        running: Callable[[], int | None] | None = None,
     ) -> None:
-        at_a_time = max(1, (cores or os.cpu_count() or 1) // 2)
+        self._cores = cores or os.cpu_count() or 1
+        self._running = running or _running
+        at_a_time = max(1, self._cores // 2)
         self._path = folder / f"drain-turn-{(worker - 1) % at_a_time}"
         self._clock, self._sleep = clock, sleep
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """Wait for a turn, and have it until the end; False: nobody may tell us when, so it goes on without."""
+        """Wait for a turn, and have it until the end; False: it goes on without, for nobody may tell us when, it took too long,
+        or there is room."""
         try:
             file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:  # a container's folder that cannot be written to
@@ -53,12 +60,22 @@ class Turns:
             os.close(file)
 
     def _wait(self, file: int) -> bool:
-        end = self._clock() + _PATIENCE_SECONDS
+        end, free = self._clock() + _PATIENCE_SECONDS, 0
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             except BlockingIOError:
-                if self._clock() >= end:
+                running = self._running()
+                free = free + 1 if running is not None and running < self._cores else 0
+                if free >= _FREE_LOOKS or self._clock() >= end:
                     return False
                 self._sleep(_LOOK_SECONDS)
+
+
+def _running() -> int | None:
+    """How many threads of this machine run or could run now, but for the one that asks (Linux, proc(5)); None: unknown."""
+    try:
+        return int(_LOAD.read_text().split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return None

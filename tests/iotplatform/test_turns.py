@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from iotplatform.turns import Turns
+import pytest
+
+from iotplatform.turns import Turns, _running
 
 _HOLD = """
 import sys, time
@@ -32,7 +34,8 @@ class Clock:
 
 
 def turns(folder: Path, worker: int, cores: int, clock: Clock) -> Turns:
-    return Turns(folder, worker, cores, clock, clock.sleep)
+    """On a machine whose cores are all busy."""
+    return Turns(folder, worker, cores, clock, clock.sleep, lambda: cores)
 
 
 def test_on_two_cores_one_worker_drains_at_a_time(tmp_path: Path) -> None:
@@ -70,9 +73,25 @@ def test_whoever_waits_comes_in_as_soon_as_the_other_is_done(tmp_path: Path) -> 
         clock.sleep(seconds)
         other.__exit__(None, None, None)
 
-    with Turns(tmp_path, 2, 2, clock, sleep).turn() as mine:
+    with Turns(tmp_path, 2, 2, clock, sleep, lambda: 2).turn() as mine:
         assert mine
         assert clock.now < 0.01
+
+
+@pytest.mark.parametrize(
+    ("running", "waits"),
+    [([1, 1, 1, 1], 0.002), ([2, 1, 3, 1, 1, 3], 0.008), ([2, 1] * 100, 0.1), ([None] * 200, 0.1)],
+)
+def test_nobody_waits_while_a_core_has_nothing_to_do(tmp_path: Path, running: list[int | None], waits: float) -> None:
+    clock, looks = Clock(), iter(running)
+    with turns(tmp_path, 1, 2, clock).turn(), Turns(tmp_path, 2, 2, clock, clock.sleep, lambda: next(looks)).turn():
+        assert clock.now == pytest.approx(waits, abs=0.003)
+
+
+def test_the_kernel_says_how_many_run() -> None:
+    running = _running()
+    assert running is not None
+    assert 0 <= running < 10_000
 
 
 def test_a_worker_that_is_killed_gives_its_turn_back(tmp_path: Path) -> None:
