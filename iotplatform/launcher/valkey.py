@@ -82,10 +82,10 @@ def log_server(data_dir: Path, socket: Path, maxmemory: str) -> Valkey:
         ("no-appendfsync-on-rewrite", "no"),
         # A crash may cut the last entry short; it was not answered yet.
         ("aof-load-truncated", "yes"),
-        # The log is trimmed all the time, so its file is mostly history: rewrite at twice the living size, but not
-        # every few seconds while it is nearly empty.
-        ("auto-aof-rewrite-percentage", "100"),
-        ("auto-aof-rewrite-min-size", "256mb"),
+        # The log is trimmed all the time, so its file is mostly history. To write it anew takes a core for a second or two,
+        # which a burst feels; to read a gigabyte of it after a crash takes two.
+        ("auto-aof-rewrite-percentage", "200"),
+        ("auto-aof-rewrite-min-size", "1gb"),
     )
     return Valkey("log", data_dir, socket, Stage.LOG, options)
 
