@@ -23,6 +23,9 @@ from benchmarks.r0 import Yardstick
 
 ROUNDS = 3
 
+#: Of what takes a second or two: one round of that says less than one of ten seconds.
+SHORT_ROUNDS = 5
+
 #: Connections of a run with large bodies: one for each metric of the fleet.
 CONNECTIONS = 10
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks import bodies
-from benchmarks.bench import CONNECTIONS, READINGS, ROUNDS, Bench, in_turn, ratio, say
+from benchmarks.bench import CONNECTIONS, READINGS, SHORT_ROUNDS, Bench, in_turn, ratio, say
 from benchmarks.machine import rules
 from benchmarks.report import Result
 
@@ -42,7 +42,7 @@ def _measure(bench: Bench) -> Result:
     def whole_objects() -> float:
         return bench.empty_way(bench.load(bodies.all_metrics)).rate
 
-    yardsticks, rates, objects = in_turn(ROUNDS, bench.yardstick.measure, headline, whole_objects)
+    yardsticks, rates, objects = in_turn(SHORT_ROUNDS, bench.yardstick.measure, headline, whole_objects)
     yardstick = statistics.median(yardsticks)
     value = ratio(rates, yardsticks)
     detail = {

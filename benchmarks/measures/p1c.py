@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks import bodies
-from benchmarks.bench import ROUNDS, Bench, in_turn, ratio
+from benchmarks.bench import SHORT_ROUNDS, Bench, in_turn, ratio
 from benchmarks.measures.p1 import THRESHOLDS
 from benchmarks.report import Result
 
@@ -30,7 +30,7 @@ def _measure(bench: Bench) -> Result:
     def ten_devices() -> float:
         return bench.empty_way(bench.load(bodies.compact_wrapped)).rate
 
-    yardsticks, ones, tens = in_turn(ROUNDS, bench.yardstick.measure, one_device, ten_devices)
+    yardsticks, ones, tens = in_turn(SHORT_ROUNDS, bench.yardstick.measure, one_device, ten_devices)
     kinds = {"one_device": ones, "ten_devices_in_readings": tens}
     slower = min(kinds.values(), key=statistics.median)
     detail = {

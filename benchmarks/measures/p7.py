@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks import bodies
-from benchmarks.bench import ROUNDS, Bench, in_turn, ratio
+from benchmarks.bench import SHORT_ROUNDS, Bench, in_turn, ratio
 from benchmarks.report import Result
 
 ID = "P7"
@@ -20,7 +20,7 @@ READINGS = 2_000_000
 
 
 def measure(bench: Bench) -> Result:
-    yardsticks, rates = in_turn(ROUNDS, bench.yardstick.measure, lambda: _drain(bench))
+    yardsticks, rates = in_turn(SHORT_ROUNDS, bench.yardstick.measure, lambda: _drain(bench))
     detail = {
         "r0_rounds": [round(rate) for rate in yardsticks],
         "rounds": [round(rate) for rate in rates],

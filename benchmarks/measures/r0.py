@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from benchmarks.bench import ROUNDS, Bench, in_turn
+from benchmarks.bench import SHORT_ROUNDS, Bench, in_turn
 from benchmarks.r0 import CONNECTIONS, ROWS
 from benchmarks.report import Result
 
@@ -13,7 +13,7 @@ WHAT = "yardstick: COPY BINARY, 2 connections, 10,000 rows a statement"
 
 
 def measure(bench: Bench) -> Result:
-    (rates,) = in_turn(ROUNDS, bench.yardstick.measure)
+    (rates,) = in_turn(SHORT_ROUNDS, bench.yardstick.measure)
     rate = round(statistics.median(rates))
     detail = {"rounds": [round(each) for each in rates], "rows": ROWS, "connections": CONNECTIONS}
     return Result(ID, WHAT, rate, None, rate, "rows/s", detail)
