@@ -311,7 +311,7 @@ class ShardDrain:
         """Remove what was kept long enough, and say how far the log is stored, and that these attempts succeeded."""
         now = self._clock()
         self._last_seen.hand_over(self._log, now)
-        upto = self._retained.due(now, position.judged)
+        upto = self._retained.due(now, position.judged, self._log.memory_taken())
         if upto is not None or stored:
             self._log.trim(self.shard, upto, position.stored_offset, attempted)
 

@@ -120,7 +120,7 @@ class RedisLog:
         self._lock = threading.RLock()
         self._client: redis.Redis | None = None
         self._script: Any = None
-        self._memory_is_full = False
+        self._memory_taken = 0.0
         self._look_at_memory_at = 0.0
         self.epoch = epoch
         self.generation = ""
@@ -161,6 +161,10 @@ class RedisLog:
     def length(self, shard: int) -> int:
         """Entries in the shard, stored ones that are still kept included."""
         return int(self._asking(lambda: self._connected().xlen(keys.stream(shard))))
+
+    def memory_taken(self) -> float:
+        """The share of the server's memory that is taken, as of some moments ago; 0 where it has no limit."""
+        return self._asking(lambda: self._look_at_memory(self._connected()))
 
     # --- what else is kept beside the entries --------------------------------------------------------------------
 
@@ -246,12 +250,15 @@ class RedisLog:
             return client
 
     def _require_memory(self, client: redis.Redis) -> None:
+        if self._look_at_memory(client) > _MEMORY_SHARE:
+            raise LogFull("the log server's memory is nearly full")
+
+    def _look_at_memory(self, client: redis.Redis) -> float:
         if (now := time.monotonic()) >= self._look_at_memory_at:
             memory = client.info("memory")
-            self._memory_is_full = 0 < memory["maxmemory"] * _MEMORY_SHARE < memory["used_memory"]
+            self._memory_taken = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else 0.0
             self._look_at_memory_at = now + _LOOK_AT_MEMORY_SECONDS
-        if self._memory_is_full:
-            raise LogFull("the log server's memory is nearly full")
+        return self._memory_taken
 
     def _append_once(self, requests: list[Append]) -> Any:
         self._require_memory(self._connected())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from telemetry.log.redis_streams import RedisLog
 from telemetry.models import LogSegment
 from telemetry.receipts import Receipt
 from tests.iotplatform.pipeline.log_copies import copy_log, put_back_log
@@ -189,3 +190,30 @@ def test_stored_entries_of_the_log_before_do_not_keep_the_new_one_from_being_tri
     list(source.numbers(1, start=2))
     drain_to_end(drain)
     assert [entry.id for entry in waiting_in_log()] == [position().stored]
+
+
+def test_what_is_stored_makes_room_where_the_log_servers_memory_is_short(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = new_drain(log_keep_seconds=3600)
+    source.send((0, 0, 1.0))
+    drain_to_end(drain)
+    assert new_log().length(SHARD) == 1
+    monkeypatch.setattr(RedisLog, "memory_taken", lambda _: 0.85)
+    source.send((0, 1, 1.0))
+    drain_to_end(drain)
+    drain.drain()
+    assert new_log().length(SHARD) == 0
+    assert table() == source.expected()
+
+
+def test_the_share_of_memory_that_is_taken() -> None:
+    client = redis.Redis.from_url(servers.redis_url)
+    before = client.config_get("maxmemory")["maxmemory"]
+    try:
+        client.config_set("maxmemory", 4 * client.info("memory")["used_memory"])
+        assert 0.15 < new_log().memory_taken() < 0.35
+        client.config_set("maxmemory", 0)
+        assert new_log().memory_taken() == 0
+    finally:
+        client.config_set("maxmemory", before)

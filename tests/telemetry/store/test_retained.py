@@ -29,3 +29,13 @@ def test_what_is_not_judged_never_falls_due() -> None:
     assert retained.due(100, "8-5") is None
     assert retained.due(100, "9-0") == "9-0"
     assert retained.due(100, "10-0") == "10-0"
+
+
+def test_the_less_memory_is_left_the_sooner_they_go() -> None:
+    retained = Retained(seconds=60, most_bytes=10_000)
+    for second in range(61):
+        retained.committed(second, f"{second}-0", 100 * second)
+    assert retained.due(60, "99-0", memory_taken=0.5) == "0-0"
+    assert retained.due(60, "99-0", memory_taken=0.65) == "30-0"
+    assert retained.due(60, "45-0", memory_taken=0.95) == "45-0"  # never what was not judged
+    assert retained.due(60, "99-0", memory_taken=0.8) == "60-0"
