@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.conf import settings
 
 from telemetry.log.redis_streams import RedisLog
 from telemetry.models import LogSegment
@@ -208,7 +209,7 @@ def test_what_is_stored_makes_room_where_the_log_servers_memory_is_short(
 
 
 def test_the_share_of_memory_that_is_taken() -> None:
-    client = redis.Redis.from_url(servers.redis_url)
+    client = redis.Redis.from_url(settings.SERVERS["redis_url"])
     before = client.config_get("maxmemory")["maxmemory"]
     try:
         client.config_set("maxmemory", 4 * client.info("memory")["used_memory"])
