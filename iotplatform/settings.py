@@ -95,6 +95,9 @@ except ConfigError as error:
 _timeout_ms = int(config.database_timeout_seconds * 1000)
 #: How long one statement may take where nothing else is said.
 STATEMENT_SECONDS = 6 * config.database_timeout_seconds
+# Sessions that were forgotten in silence would take up connections for ever; the pool itself hangs up after 10 minutes. Others
+# than these may have a connection that waits for hours, for a dump or an import.
+_ENDS_WHEN_IDLE = "-c idle_session_timeout=1200000 " if config.process_name.startswith(("web", "drain")) else ""
 #: Session settings and keepalives of every connection, on both sides: a cut network frees its locks within about 10 s. The
 #: server's own limits do not count while it waits for the rows of a COPY: there its keepalives alone find out.
 DATABASE_OPTIONS = {
@@ -108,8 +111,7 @@ DATABASE_OPTIONS = {
     "options": (
         f"-c statement_timeout={int(STATEMENT_SECONDS * 1000)} -c lock_timeout={_timeout_ms} "
         f"-c idle_in_transaction_session_timeout={3 * _timeout_ms} "
-        # Those that were forgotten in silence would take up connections for ever; the pool itself hangs up after 10 minutes.
-        "-c idle_session_timeout=1200000 "
+        f"{_ENDS_WHEN_IDLE}"
         "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000 "
         # TimescaleDB would refuse a drain of late readings that touches more of its compressed chunks than that, for ever.
         "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0 "
