@@ -220,6 +220,9 @@ class ShardDrain:
                 stored = write(connection, chunk.batch, memory.frontier, self._loader)
             # From here on answers are waited for only where one is needed, and for all that is left at the end.
             with connection.pipeline() as pipeline:
+                # What follows asks for few rows, by their keys, and so do foreign keys at the COMMIT. The server keeps those
+                # plans as long as the connection: one that was made while a table was small would read all of it ever after.
+                connection.execute("SET LOCAL enable_seqscan = off")
                 if chunk is None:
                     moved = self._judging.look(connection, pipeline, moved, memory.frontier, read_at)
                     positions.move(connection, moved, 0)

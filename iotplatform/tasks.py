@@ -61,7 +61,7 @@ def _shard_drain(shard: int) -> ShardDrain:
         _local.drains = {}
     if shard not in _local.drains:
         _local.drains[shard] = ShardDrain(
-            *(shard, _log(), _judge(), config, lambda: connect(autocommit=True, by_index=True)),
+            *(shard, _log(), _judge(), config, lambda: connect(autocommit=True)),
             on_unjudged=about_platform.left_unjudged,
         )
     return _local.drains[shard]  # type: ignore[no-any-return]

@@ -10,11 +10,8 @@ from telemetry.deadline import BoundedConnection, patient
 from telemetry.log.entries import LogError
 
 
-def connect(*, autocommit: bool, by_index: bool = False) -> BoundedConnection:
+def connect(*, autocommit: bool) -> BoundedConnection:
     """A new connection to the database that Django uses (a test's, in tests), with the same timeouts.
-
-    ``by_index``: nothing reads a whole table where there is an index. For what asks for few rows only, and keeps its plans for
-    days, those of foreign keys included: one that was made while a table was small reads all of it ever after, row by row.
 
     Raises psycopg.OperationalError where the server does not answer within DATABASE_TIMEOUT_SECONDS; so does whatever
     waits for an answer on it for longer than a statement may take.
@@ -22,8 +19,6 @@ def connect(*, autocommit: bool, by_index: bool = False) -> BoundedConnection:
     parameters = connections["default"].get_connection_params()
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
-    if by_index:
-        parameters["options"] = f"{parameters.get('options', '')} -c enable_seqscan=off"
     return patient(settings.STATEMENT_SECONDS).connect(**parameters, autocommit=autocommit)
 
 

@@ -43,7 +43,7 @@ def make_drain(shard: int, judge: Any = None) -> ShardDrain:
     """A drain as a worker that has just started has it."""
     log = RedisLog(settings.SERVERS["redis_url"], config.redis_timeout_seconds)
     judge = judge or threshold_judge(log, config)
-    return ShardDrain(shard, log, judge, config, lambda: connect(autocommit=True, by_index=True))
+    return ShardDrain(shard, log, judge, config, lambda: connect(autocommit=True))
 
 
 def drain_all(judge: Any = None) -> int:

@@ -99,6 +99,20 @@ def test_a_connection_lost_while_judging_stores_nothing(source: Source) -> None:
     assert table() == source.expected()
 
 
+def test_judging_finds_what_it_needs_by_index(source: Source) -> None:
+    seen: list[Any] = []
+
+    class Looking(NoThresholds):
+        def judge(self, connection: psycopg.Connection[Any], shard: int, chunk: Any, before: Any) -> None:
+            seen.append(connection.execute("SHOW enable_seqscan").fetchone())
+
+    drain = new_drain(judge=Looking())
+    source.send((0, 0, 1.0))
+    drain_to_end(drain)
+    assert seen == [("off",)]
+    assert drain._connected().execute("SHOW enable_seqscan").fetchone() == ("on",)
+
+
 def test_what_is_not_judged_yet_is_not_trimmed(source: Source) -> None:
     clock, judge = Clock(), Remembering()
     drain = new_drain(judge=judge, clock=clock, log_keep_seconds=60)
