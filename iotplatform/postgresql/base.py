@@ -38,9 +38,14 @@ class _BoundedPool:
         end = time.monotonic() + (timeout if left is None else min(left, timeout))
         while True:
             connection = self._pool.getconn(max(end - time.monotonic(), 0.001))
-            if connection.answers():
+            answers = False
+            try:
+                answers = connection.answers()
+            finally:  # also where the process is being stopped just now
+                if not answers:
+                    self._pool.putconn(connection)
+            if answers:
                 return connection
-            self._pool.putconn(connection)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)

@@ -77,7 +77,8 @@ def end_forgotten_drains(connection: Connection, seconds: float) -> list[int]:
     rows = connection.execute(
         "WITH forgotten AS MATERIALIZED (SELECT pid FROM pg_stat_activity "
         "WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'iot-drain%%' "
-        "AND state = 'active' AND wait_event = 'ClientRead' AND xact_start < now() - make_interval(secs => %s)) "
+        "AND state = 'active' AND wait_event = 'ClientRead' AND query LIKE 'COPY %%' "
+        "AND xact_start < now() - make_interval(secs => %s)) "
         "SELECT pid FROM forgotten WHERE pg_terminate_backend(pid)",
         [seconds],
     )

@@ -134,8 +134,8 @@ def _by_quotes(body: bytes, is_quote: NDArray[np.bool_], most: int) -> tuple[_Sh
     _compare(body, marks, shape)
     if len(shape.numbers) == 1:
         _known.setdefault((shape.between, *shape.pieces), shape)
-        if len(_known) > _MOST_KNOWN:
-            _known.pop(next(iter(_known)), None)
+        for oldest in tuple(_known)[:-_MOST_KNOWN]:  # several threads decode
+            _known.pop(oldest, None)
     return shape, marks
 
 
@@ -154,8 +154,6 @@ def _by_ends(body: bytes, data: Bytes, is_quote: NDArray[np.bool_], most: int) -
         count, rest = divmod(quotes, 2 * shape.strings)
         if rest or not count:
             continue
-        if count > most:
-            raise TooManyValues(most)
         closing = np.flatnonzero(data == 0x7D) if closing is None else closing
         if len(closing) == count * shape.braces:
             ends = closing[shape.braces - 1 :: shape.braces] + 1
@@ -164,13 +162,20 @@ def _by_ends(body: bytes, data: Bytes, is_quote: NDArray[np.bool_], most: int) -
                 marks = np.empty((len(first) + 1, count), np.int64)
                 marks[0, 0], marks[0, 1:], marks[-1] = first[0], ends[:-1] + len(shape.between), ends
                 marks[1:-1] = marks[0] + (first[1:] - first[0])[:, None]
-                try:
-                    _compare(body, marks, shape)
+                if _fits(body, marks, shape):
+                    if count > most:
+                        raise TooManyValues(most)
                     return shape, marks
-                except (_Irregular, IndexError):
-                    pass
         shape.in_vain = _IN_VAIN
     return None
+
+
+def _fits(body: bytes, marks: Int64, shape: _Shape) -> bool:
+    try:
+        _compare(body, marks, shape)
+    except (_Irregular, IndexError):
+        return False
+    return True
 
 
 def _shape_of(body: bytes, quotes: list[int]) -> _Shape:

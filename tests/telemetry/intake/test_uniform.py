@@ -185,6 +185,14 @@ def test_readings_of_a_known_shape_are_found_by_their_ends(monkeypatch: pytest.M
         decode_uniform(body, 1)
 
 
+def test_a_known_shape_with_fewer_texts_does_not_count_the_readings_of_another() -> None:
+    assert decode_uniform(b'[{"metrics":{"m":1}},{"metrics":{"m":2}}]', 4) is not None
+    reading = b'{"device":"a","time":"2026-11-21T10:00:00.250Z","metrics":{"m":1.5}}'
+    columns = decode_uniform(b"[" + b",".join([reading] * 4) + b"]", 4)
+    assert columns is not None
+    assert len(columns) == 4
+
+
 @given(st.lists(bodies(fewest=1), min_size=2, max_size=3))
 @settings(max_examples=150, deadline=None)
 def test_readings_of_several_shapes_in_one_body(several: list[bytes]) -> None:
