@@ -95,7 +95,7 @@ class Gateway:
         here = process()
         if self._here is not here:  # the first request: the registry's first look at the database takes a while
             await self._in_thread(here.require_ready)
-            self._here, self._commit = here, LoopCommit(here.append_together, here.breaker)
+            self._here, self._commit = here, here.loop_commit()
         key = await self._soon(check, head, here, now)
         body = await self._room.read(receive, settings.PLATFORM.max_body_bytes, head.length)
         try:

@@ -12,6 +12,8 @@ from telemetry.intake.rate import RateLimiter
 from telemetry.log.breaker import Breaker
 from telemetry.log.entries import Append, Appended, LogError
 from telemetry.log.group_commit import GroupCommit
+from telemetry.log.loop_commit import LoopCommit
+from telemetry.log.redis_loop import LoopLog
 from telemetry.log.redis_streams import RedisLog
 from telemetry.registry import Registry, registry
 from telemetry.registry.registry import RegistryStale
@@ -53,13 +55,15 @@ class Process:
         self._log.epoch = self.registry.epoch
         return self.breaker.append(request)
 
-    def append_together(self, requests: list[Append]) -> list[Appended | LogError]:
-        """One round trip for what an event loop gathered; see LoopCommit. Raises a LogError, or a database's error."""
-        self._log.epoch = self.registry.epoch
-        try:
-            return self._log.append(requests)
-        finally:
-            connection.close()  # of registering a segment, now and then; this thread serves no request
+    def loop_commit(self) -> LoopCommit:
+        """The appending side of the running event loop."""
+        loop_log = LoopLog(self._log)
+
+        async def append(requests: list[Append]) -> list[Appended | LogError]:
+            self._log.epoch = self.registry.epoch
+            return await loop_log.append(requests)
+
+        return LoopCommit(append, self.breaker)
 
     def close(self) -> None:
         """Hang up."""

@@ -1,7 +1,6 @@
 """Group commit on an event loop: requests that come while a round trip is under way share the next one.
 
-One thread speaks to the log; nobody else waits in a thread. A caller goes on only after its own data is in the log (and
-on disk there).
+A caller goes on only after its own data is in the log (and on disk there).
 """
 
 from __future__ import annotations
@@ -9,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 
 from telemetry import measures
 from telemetry.log.breaker import Breaker
@@ -21,13 +19,14 @@ _Waiting = tuple[Append, "asyncio.Future[Appended | LogError]"]
 
 
 class LoopCommit:
-    """Of one event loop. ``append`` is called in a thread of its own with some requests, as Log.append."""
+    """Of one event loop. ``append`` appends some requests, as LoopLog.append; one call at a time."""
 
-    def __init__(self, append: Callable[[list[Append]], list[Appended | LogError]], breaker: Breaker) -> None:
+    def __init__(
+        self, append: Callable[[list[Append]], Awaitable[list[Appended | LogError]]], breaker: Breaker
+    ) -> None:
         self._append = append
         self._breaker = breaker
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, "log-append")
         self._waiting: deque[_Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -55,7 +54,7 @@ class LoopCommit:
         group = self._take()
         began = time.perf_counter()
         try:
-            answers = await self._loop.run_in_executor(self._thread, self._append, [request for request, _ in group])
+            answers = await self._append([request for request, _ in group])
             self._breaker.succeeded()
             measures.append_seconds.observe(time.perf_counter() - began)
             measures.append_requests.observe(len(group))

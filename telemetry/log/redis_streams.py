@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,12 +33,14 @@ from telemetry.log.entries import (
     TooManyIdempotencyKeys,
 )
 
-_APPEND = (Path(__file__).parent / "append.lua").read_text()
+#: Takes what `RedisLog.append_arguments` makes, answers what `RedisLog.append_answers` reads.
+APPEND = (Path(__file__).parent / "append.lua").read_text()
 #: The first look takes few entries, for each may be megabytes; the next ones as many as fit by their mean size.
 _FIRST_LOOK = 16
 _ENTRIES_A_LOOK = 2000
 #: Appends stop before the server's memory is full: it would then refuse the drains' messages and trims as well.
 _MEMORY_SHARE = 0.9
+REPLACED = "the log was replaced again and again"
 _LOOK_AT_MEMORY_SECONDS = 0.25
 
 # Work of drains must go on while the memory is full: it is what frees it.
@@ -95,6 +98,15 @@ def _once() -> Callable[[Any], None]:
     return on_connect
 
 
+@dataclass(frozen=True, slots=True)
+class Introduced:
+    """A client of one connection, and which log and which run of the server it speaks to."""
+
+    client: redis.Redis
+    generation: str
+    segment: str
+
+
 class RedisLog:
     """One connection to the log, used by one caller at a time (calls of several threads wait for each other).
 
@@ -113,7 +125,7 @@ class RedisLog:
         on_segment: Callable[[str], None] | None = None,
     ) -> None:
         self._url = url
-        self._timeout = timeout
+        self.timeout = timeout
         self._most_bytes = most_bytes
         self._idempotency = (idempotency_seconds, most_idempotency_keys)
         self._on_segment = on_segment
@@ -122,6 +134,7 @@ class RedisLog:
         self._script: Any = None
         self._memory_taken = 0.0
         self._look_at_memory_at = 0.0
+        self._registered = ""
         self.epoch = epoch
         self.generation = ""
         self.segment = ""
@@ -135,14 +148,11 @@ class RedisLog:
         """
         for _ in range(2):
             answers = self._asking(lambda: self._append_once(requests))
-            if answers[0] == b"generation":
-                # The log was replaced while we were connected to it: learn its new name, then once more.
-                self.close()
-                continue
-            if answers[0] == b"layout":
-                raise LayoutChanged(f"the log has another layout epoch than {self.epoch}")
-            return [self._answer(answer) for answer in answers]
-        raise LogDown("the log was replaced again and again")
+            if answers is not None:
+                return answers
+            # The log was replaced while we were connected to it: learn its new name, then once more.
+            self.close()
+        raise LogDown(REPLACED)
 
     def read(self, shard: int, after: str, most_bytes: int) -> Reading:
         """Entries after an id, until about ``most_bytes`` or the end, with what the log says of itself."""
@@ -204,6 +214,55 @@ class RedisLog:
             if client is not None:
                 client.close()
 
+    # --- for who speaks to the server by itself ------------------------------------------------------------------
+
+    def introduced(self) -> Introduced:
+        """A connection besides this one's own, to the log that is there now; its segment is registered."""
+        try:
+            client = connect(self._url, self.timeout)
+            if client.exists(keys.GENERATION, keys.EPOCH) < 2:
+                client.set(keys.GENERATION, secrets.token_hex(8), nx=True)
+                client.set(keys.EPOCH, self.epoch, nx=True)
+            pipe = client.pipeline(transaction=True)
+            pipe.get(keys.GENERATION)
+            pipe.info("server")
+            generation, server = pipe.execute()
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise LogDown(f"the log server does not answer: {error}") from error
+        if generation is None:
+            raise LogDown("the log is being emptied")
+        segment = f"{generation.decode()}.{server['run_id'][:12]}"
+        if self._on_segment is not None and segment != self._registered:
+            self._on_segment(segment)
+            self._registered = segment
+        return Introduced(client, generation.decode(), segment)
+
+    def append_arguments(self, requests: list[Append], generation: str, segment: str) -> list[Any]:
+        """What APPEND takes to append these to that log."""
+        seconds, most_keys = self._idempotency
+        arguments: list[Any] = [
+            *(generation, self.epoch, segment, self._most_bytes),
+            *(seconds, most_keys, int(time.time()) // 3600, len(requests)),
+        ]
+        for request in requests:
+            arguments += [len(request.entries), request.idempotency_key, request.note]
+            for shard, payload in request.entries:
+                arguments += [shard, payload]
+        return arguments
+
+    def append_answers(self, replies: list[Any], segment: str) -> list[Appended | LogError] | None:
+        """What APPEND's reply says of each request; None where the log was replaced. Raises LayoutChanged."""
+        if replies[0] == b"generation":
+            return None
+        if replies[0] == b"layout":
+            raise LayoutChanged(f"the log has another layout epoch than {self.epoch}")
+        return [_answer(reply, segment) for reply in replies]
+
+    @property
+    def known_memory_taken(self) -> float | None:
+        """As `memory_taken`, without asking the server; None where it has to be asked again."""
+        return self._memory_taken if time.monotonic() < self._look_at_memory_at else None
+
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _asking(self, ask: Callable[[], T]) -> T:
@@ -228,30 +287,11 @@ class RedisLog:
         with self._lock:
             if self._client is not None:
                 return self._client
-            try:
-                client = connect(self._url, self._timeout)
-                if client.exists(keys.GENERATION, keys.EPOCH) < 2:
-                    client.set(keys.GENERATION, secrets.token_hex(8), nx=True)
-                    client.set(keys.EPOCH, self.epoch, nx=True)
-                pipe = client.pipeline(transaction=True)
-                pipe.get(keys.GENERATION)
-                pipe.info("server")
-                generation, server = pipe.execute()
-            except (redis.exceptions.RedisError, OSError) as error:
-                raise LogDown(f"the log server does not answer: {error}") from error
-            if generation is None:
-                raise LogDown("the log is being emptied")
-            segment = f"{generation.decode()}.{server['run_id'][:12]}"
-            if self._on_segment is not None and segment != self.segment:
-                self._on_segment(segment)
-            self.generation, self.segment = generation.decode(), segment
-            self._script = client.register_script(_APPEND)
-            self._client = client
-            return client
-
-    def _require_memory(self, client: redis.Redis) -> None:
-        if self._look_at_memory(client) > _MEMORY_SHARE:
-            raise LogFull("the log server's memory is nearly full")
+            found = self.introduced()
+            self.generation, self.segment = found.generation, found.segment
+            self._script = found.client.register_script(APPEND)
+            self._client = found.client
+            return found.client
 
     def _look_at_memory(self, client: redis.Redis) -> float:
         if (now := time.monotonic()) >= self._look_at_memory_at:
@@ -260,30 +300,10 @@ class RedisLog:
             self._look_at_memory_at = now + _LOOK_AT_MEMORY_SECONDS
         return self._memory_taken
 
-    def _append_once(self, requests: list[Append]) -> Any:
-        self._require_memory(self._connected())
-        seconds, most_keys = self._idempotency
-        arguments: list[Any] = [
-            *(self.generation, self.epoch, self.segment, self._most_bytes),
-            *(seconds, most_keys, int(time.time()) // 3600, len(requests)),
-        ]
-        for request in requests:
-            arguments += [len(request.entries), request.idempotency_key, request.note]
-            for shard, payload in request.entries:
-                arguments += [shard, payload]
-        return self._script(args=arguments)
-
-    def _answer(self, answer: list[bytes]) -> Appended | LogError:
-        kind = answer[0]
-        if kind == b"ok":
-            wake = tuple(map(int, answer[1].split()))
-            return Appended(self.segment, [entry_id.decode() for entry_id in answer[2:]], wake=wake)
-        if kind == b"repeated":
-            segment, ids, note = answer[1].decode().split("\n", 2)
-            return Appended(segment, ids.split(",") if ids else [], note)
-        if kind == b"full":
-            return LogFull("more readings wait to be stored than the log may hold")
-        return TooManyIdempotencyKeys("too many idempotency keys this hour")
+    def _append_once(self, requests: list[Append]) -> list[Appended | LogError] | None:
+        require_memory(self._look_at_memory(self._connected()))
+        replies = self._script(args=self.append_arguments(requests, self.generation, self.segment))
+        return self.append_answers(replies, self.segment)
 
     def _read(self, shard: int, after: str, most_bytes: int) -> Reading:
         client = self._connected()
@@ -314,3 +334,22 @@ class RedisLog:
             look = min(_ENTRIES_A_LOOK, 1 + (most_bytes - size) * len(entries) // max(1, size))
             found = client.xrange(keys.stream(shard), f"({entries[-1].id}", "+", count=look)
         return Reading(self.generation, self.segment, last_id, (trimmed or START.encode()).decode(), entries, complete)
+
+
+def require_memory(taken: float) -> None:
+    """Raises LogFull where so large a share of the server's memory is taken that appends stop."""
+    if taken > _MEMORY_SHARE:
+        raise LogFull("the log server's memory is nearly full")
+
+
+def _answer(reply: list[bytes], segment: str) -> Appended | LogError:
+    kind = reply[0]
+    if kind == b"ok":
+        wake = tuple(map(int, reply[1].split()))
+        return Appended(segment, [entry_id.decode() for entry_id in reply[2:]], wake=wake)
+    if kind == b"repeated":
+        segment, ids, note = reply[1].decode().split("\n", 2)
+        return Appended(segment, ids.split(",") if ids else [], note)
+    if kind == b"full":
+        return LogFull("more readings wait to be stored than the log may hold")
+    return TooManyIdempotencyKeys("too many idempotency keys this hour")

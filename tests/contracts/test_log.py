@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -23,15 +23,20 @@ from telemetry.log.entries import (
     ordinal,
 )
 from telemetry.log.redis_streams import RedisLog
+from tests.loop_driver import LoopDriver
 from tests.servers import servers
 
+NewLog = Callable[..., RedisLog]
 
-def new_log(**options: object) -> RedisLog:
-    return RedisLog(settings.SERVERS["redis_url"], 1.0, **options)  # type: ignore[arg-type]
+
+@pytest.fixture(params=[RedisLog, LoopDriver])
+def new_log(request: pytest.FixtureRequest) -> NewLog:
+    """Makes logs of a driver: one for threads, one whose appends are an event loop's."""
+    return lambda **options: request.param(settings.SERVERS["redis_url"], 1.0, **options)
 
 
 @pytest.fixture
-def log(redis_client: redis.Redis) -> RedisLog:
+def log(redis_client: redis.Redis, new_log: NewLog) -> RedisLog:
     return new_log()
 
 
@@ -68,7 +73,7 @@ def test_a_request_over_several_shards_has_an_id_for_each_entry(log: RedisLog) -
     assert [entry.id for entry in log.read(0, START, 100).entries] == [appended.ids[1]]
 
 
-def test_a_full_shard_refuses_the_whole_request_and_only_that(redis_client: redis.Redis) -> None:
+def test_a_full_shard_refuses_the_whole_request_and_only_that(redis_client: redis.Redis, new_log: NewLog) -> None:
     log = new_log(most_bytes=10)
     append(log, (1, b"x" * 11))
     refused, taken = log.append([Append([(0, b"a"), (1, b"b"), (2, b"c")]), Append([(0, b"d")])])
@@ -78,7 +83,9 @@ def test_a_full_shard_refuses_the_whole_request_and_only_that(redis_client: redi
     append(log, (1, b"e"))
 
 
-def test_a_server_without_memory_is_a_full_log_that_can_be_drained(log: RedisLog, redis_client: redis.Redis) -> None:
+def test_a_server_without_memory_is_a_full_log_that_can_be_drained(
+    log: RedisLog, redis_client: redis.Redis, new_log: NewLog
+) -> None:
     ids = [append(log, (0, b"x" * 1000)).ids[0] for _ in range(20)]
     redis_client.config_set("maxmemory", 1)
     try:
@@ -106,7 +113,7 @@ def test_memory_that_runs_out_in_mid_append_refuses_it_whole(log: RedisLog, redi
     assert (payloads(log, 0), payloads(log, 1)) == ([b"x"], [])
 
 
-def test_an_idempotency_key_is_honoured_once(log: RedisLog) -> None:
+def test_an_idempotency_key_is_honoured_once(log: RedisLog, new_log: NewLog) -> None:
     first = append(log, (0, b"a"), (1, b"b"), key="k", note="the note 7")
     again = append(new_log(), (0, b"other"), key="k", note="another note")
     assert (again.ids, again.segment, again.repeated) == (first.ids, first.segment, "the note 7")
@@ -120,7 +127,7 @@ def test_an_idempotency_key_is_honoured_within_one_append_too(log: RedisLog) -> 
     assert payloads(log, 0) == [b"a"]
 
 
-def test_a_refused_request_does_not_use_up_its_key(redis_client: redis.Redis) -> None:
+def test_a_refused_request_does_not_use_up_its_key(redis_client: redis.Redis, new_log: NewLog) -> None:
     log = new_log(most_bytes=1)
     append(log, (0, b"xx"))
     with pytest.raises(LogFull):
@@ -129,7 +136,7 @@ def test_a_refused_request_does_not_use_up_its_key(redis_client: redis.Redis) ->
     assert append(log, (0, b"a"), key="k").repeated is None
 
 
-def test_keys_are_bounded(redis_client: redis.Redis) -> None:
+def test_keys_are_bounded(redis_client: redis.Redis, new_log: NewLog) -> None:
     log = new_log(most_idempotency_keys=2)
     for key in "ab":
         append(log, (0, b"x"), key=key)
@@ -139,7 +146,7 @@ def test_keys_are_bounded(redis_client: redis.Redis) -> None:
     append(log, (0, b"no key"))
 
 
-def test_another_layout_is_refused(log: RedisLog) -> None:
+def test_another_layout_is_refused(log: RedisLog, new_log: NewLog) -> None:
     append(log, (0, b"a"))
     with pytest.raises(LayoutChanged):
         append(new_log(epoch=2), (0, b"b"))
@@ -191,7 +198,7 @@ def frozen_log_server() -> Iterator[None]:
 
 
 def test_a_server_that_does_not_answer_is_down_within_the_timeout(
-    log: RedisLog, request: pytest.FixtureRequest
+    log: RedisLog, request: pytest.FixtureRequest, new_log: NewLog
 ) -> None:
     append(log, (0, b"a"))
     request.getfixturevalue("frozen_log_server")

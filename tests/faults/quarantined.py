@@ -18,8 +18,8 @@ from telemetry.log.entries import Append
 here = process()
 here.require_ready()
 entries = [(shard, base64.b64decode(text)) for shard, text in {entries!r}]
-for appended in here.append_together([Append([entry]) for entry in entries]):
-    print(appended.ids[0])
+for entry in entries:
+    print(here.append(Append([entry])).ids[0])
 """
 _FOUND = "SELECT raw FROM telemetry_quarantinedreading WHERE code = 'poison'"
 _REMOVE = "DELETE FROM telemetry_quarantinedreading WHERE code = 'poison' AND raw = ANY(%s)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 
@@ -17,12 +16,12 @@ class Standin:
 
     def __init__(self) -> None:
         self.rounds: list[int] = []
-        self.go_on = threading.Event()
+        self.go_on = asyncio.Event()
         self.error: Exception | None = None
 
-    def __call__(self, requests: list[Append]) -> list[Appended | LogError]:
+    async def __call__(self, requests: list[Append]) -> list[Appended | LogError]:
         self.rounds.append(len(requests))
-        assert self.go_on.wait(20)
+        await asyncio.wait_for(self.go_on.wait(), 20)
         if self.error is not None:
             raise self.error
         return [LogFull("full") if name == "big" else Appended("s", [name]) for name in map(_name, requests)]
