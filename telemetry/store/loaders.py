@@ -40,7 +40,12 @@ _AS_ROWS = (
     f"(SELECT coalesce(sum(pg_stat_get_xact_tuples_inserted(inhrelid)), 0)::bigint FROM pg_inherits "
     f"WHERE inhparent = '{TABLE}'::regclass)"
 )
-_INTO_COLUMNS = f"SELECT set_config('timescaledb.enable_direct_compress_copy', 'on', true), {_AS_ROWS}"
+# Rows come sorted: the server need not sort them again. (That it may trust their order *between* statements too, which is
+# `..._client_sorted`, is not so: its chunk stays marked as unordered until it is sorted as a whole.)
+_INTO_COLUMNS = (
+    "SELECT set_config('timescaledb.enable_direct_compress_copy_sort_batches', 'off', true), "
+    f"set_config('timescaledb.enable_direct_compress_copy', 'on', true), {_AS_ROWS}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ def _copied_as_rows(connection: psycopg.Connection[Any], batch: Batch, held: Seq
         before = connection.execute(_INTO_COLUMNS)
     copy_rows(connection, batch)
     after = connection.execute(f"SELECT set_config('timescaledb.enable_direct_compress_copy', 'off', true), {_AS_ROWS}")
-    return int(after.fetchone()[1] - before.fetchone()[1])  # type: ignore[index]
+    return int(after.fetchone()[-1] - before.fetchone()[-1])  # type: ignore[index]
 
 
 def copy_into_columns(connection: psycopg.Connection[Any], batch: Batch, held: Sequence[str] = ()) -> None:

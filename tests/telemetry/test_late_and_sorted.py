@@ -14,7 +14,7 @@ from telemetry.compaction import Compactor
 from telemetry.database import connect
 from telemetry.timeseries.compaction import compact
 from telemetry.timeseries.engine import as_microseconds
-from tests.builders import make_device, make_drain, make_key, post_readings
+from tests.builders import make_device, make_drain, make_key, post_readings, wait_until
 from tests.telemetry.columnar import DAY, everything, land, skip_unless_columnar, status
 from tests.telemetry.test_compaction import SOON, always, due
 
@@ -64,12 +64,13 @@ class LateSender(threading.Thread):
 def test_late_readings_without_end_do_not_keep_a_chunk_unsorted(
     db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compaction, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(compaction, "_PATIENCE_SECONDS", 0.001)
     day = long_ago()
     land(db, ROWS, as_microseconds(day))
     make_device("pump")
     sender = LateSender(make_key(), "pump", day + timedelta(hours=3))
     sender.start()
+    wait_until(lambda: sender.sent > 3)
     now = [100.0]
     compactor = Compactor(clock=lambda: now[0])
     outcomes = []
