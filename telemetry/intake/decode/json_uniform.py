@@ -28,11 +28,14 @@ __all__ = ["decode_uniform"]
 _LEAST_BYTES = 6_000
 #: Quotes that one reading may have.
 _MOST_QUOTES = 512
+#: In the compact form the first list begins sooner.
+_COMPACT_WITHIN = 256
 
 _HEAD = re.compile(rb'[ \t\r\n]*(\{ *"readings" *: *)?\[ *(?=\{)')
 _TAIL = re.compile(rb"\} *\]( *\})?[ \t\r\n]*\Z")
 _BETWEEN = re.compile(rb"\}( *, *\{ *)\Z")
 _NUMBER = re.compile(rb"[: ]+(-?[0-9][0-9.]*)[, }]+\Z")
+_LIST = re.compile(rb'": *\[')
 _PUNCTUATION = re.compile(rb"[,:{} ]*\Z")
 
 
@@ -92,6 +95,8 @@ def decode_uniform(body: bytes, most: int) -> Columns | None:
     head, tail = _HEAD.match(body), _TAIL.search(body, len(body) - 64)
     # A backslash makes another name of the one that stands there.
     if head is None or tail is None or (head[1] is None) != (tail[1] is None) or b"\\" in body:
+        return None
+    if _LIST.search(body, head.end(), head.end() + _COMPACT_WITHIN):  # the compact form, most likely
         return None
     try:
         return _decode(body[head.end() : tail.start() + 1], most)

@@ -41,7 +41,10 @@ def assert_same_or_left_to_others(body: bytes) -> bool:
     assert (columns is None) is (again is None)
     if columns is None or again is None:
         return False
-    assert rows_of(columns) == rows_of(again) == carefully(body)
+    rows = rows_of(columns)
+    too_large = any(abs(row.value) > 1e100 for row in rows)  # which the check of values finds later, for all decoders
+    assert rows == rows_of(again)
+    assert carefully(body) == ("refused" if too_large else rows)
     return True
 
 
