@@ -117,7 +117,7 @@ def _take_turn(shard: int) -> bool:
 
 
 def _large(shard: int) -> bool:
-    """Whether its last turn brought enough for columns."""
+    """Whether its last turn brought many times what is enough for columns."""
     return _linger(shard).large
 
 

@@ -35,8 +35,9 @@ from telemetry.log.entries import (
 
 #: Takes what `RedisLog.append_arguments` makes, answers what `RedisLog.append_answers` reads.
 APPEND = (Path(__file__).parent / "append.lua").read_text()
-#: The first look takes few entries, for each may be megabytes; the next ones as many as fit by their mean size.
-_FIRST_LOOK = 16
+#: The first look takes few entries, for each may be megabytes; the next ones as many as fit by their mean size. It takes
+#: more where the last reading found more, so that one look is mostly all.
+_FIRST_LOOK, _MOST_FIRST_LOOK = 16, 64
 _ENTRIES_A_LOOK = 2000
 #: Appends stop before the server's memory is full: it would then refuse the drains' messages and trims as well.
 _MEMORY_SHARE = 0.9
@@ -135,6 +136,7 @@ class RedisLog:
         self._memory_taken = 0.0
         self._look_at_memory_at = 0.0
         self._registered = ""
+        self._first_looks: dict[int, int] = {}
         self.epoch = epoch
         self.generation = ""
         self.segment = ""
@@ -307,18 +309,23 @@ class RedisLog:
 
     def _read(self, shard: int, after: str, most_bytes: int) -> Reading:
         client = self._connected()
-        look = _FIRST_LOOK
+        look = self._first_looks.get(shard, _FIRST_LOOK)
         # Of one moment: a log that is emptied in between must not look like this one without entries.
         pipe = client.pipeline(transaction=True)
         pipe.get(keys.GENERATION)
-        pipe.exists(keys.stream(shard))
+        pipe.xinfo_stream(keys.stream(shard))  # an error where nothing was ever appended
         pipe.hget(keys.meta(shard), "trimmed")
         pipe.xrange(keys.stream(shard), f"({after}", "+", count=look)
-        generation, exists, trimmed, found = pipe.execute()
+        generation, stream, trimmed, found = pipe.execute(raise_on_error=False)
+        for answer in (generation, trimmed, found):
+            if isinstance(answer, redis.exceptions.RedisError):
+                raise answer
         if generation is None or generation.decode() != self.generation:
             self.close()
             return self._read(shard, after, most_bytes)
-        last_id = client.xinfo_stream(keys.stream(shard))["last-generated-id"].decode() if exists else START
+        if isinstance(stream, redis.exceptions.RedisError) and "no such key" not in str(stream):
+            raise stream
+        last_id = START if isinstance(stream, redis.exceptions.RedisError) else stream["last-generated-id"].decode()
         entries: list[Entry] = []
         size = 0
         while True:
@@ -333,6 +340,8 @@ class RedisLog:
                 break
             look = min(_ENTRIES_A_LOOK, 1 + (most_bytes - size) * len(entries) // max(1, size))
             found = client.xrange(keys.stream(shard), f"({entries[-1].id}", "+", count=look)
+        likely = min(len(entries) * 5 // 4, most_bytes * len(entries) // max(1, size))
+        self._first_looks[shard] = max(_FIRST_LOOK, min(_MOST_FIRST_LOOK, likely))
         return Reading(self.generation, self.segment, last_id, (trimmed or START.encode()).decode(), entries, complete)
 
 
