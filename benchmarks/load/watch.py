@@ -71,6 +71,7 @@ class Watch(threading.Thread):
         self._load = load
         self._due: list[float] = []
         self._series = self._series_ids(load)
+        self._devices = self._device_ids(load)
         self.committed: dict[Probe, float] = {}
         self.seen: dict[Probe, float] = {}
         self.error: Exception | None = None
@@ -97,15 +98,15 @@ class Watch(threading.Thread):
     def _commits(self) -> Iterator[Probe]:
         """Each probe when it is found in the table. Raises LostReading where none comes any more."""
         waiting: dict[int, Probe] = {}
-        following, moved, stored = 0, time.monotonic(), -1
+        following, moved = 0, time.monotonic()
+        stored: dict[int, int] = {}
         while following < len(self._probes) or waiting:
             now = time.monotonic()
             while following < len(self._probes) and self._due[following] <= now:
                 waiting[following] = self._probes[following]
                 following += 1
-            # Looking for rows costs the server some milliseconds in columns that are not sorted yet: only after a COMMIT.
-            before, stored = stored, self._store.committed()
-            for number in self._found(waiting) if stored != before else ():
+            before, stored = stored, self._store.committed_by_shard()
+            for number in self._found(self._in_shards(waiting, before, stored)):
                 probe = waiting.pop(number)
                 self.committed[probe] = moved = time.monotonic()
                 yield probe
@@ -114,6 +115,15 @@ class Watch(threading.Thread):
             elif now - moved > _PATIENCE_SECONDS:
                 raise LostReading(f"{len(waiting)} readings are not stored {_PATIENCE_SECONDS} s after they were sent")
             time.sleep(_LOOK_SECONDS)
+
+    def _in_shards(self, waiting: dict[int, Probe], before: dict[int, int], stored: dict[int, int]) -> dict[int, Probe]:
+        """Those that a COMMIT since the last look may have stored. (In columns that are not sorted yet each look costs the
+        server some milliseconds: more of them would be felt by what is measured.)"""
+        return {
+            number: probe
+            for number, probe in waiting.items()
+            if stored[shard := self._devices[probe.device] % len(stored)] != before.get(shard)
+        }
 
     def _found(self, waiting: dict[int, Probe]) -> list[int]:
         if not waiting:
@@ -151,3 +161,9 @@ class Watch(threading.Thread):
             [f"{load.fleet.prefix}-%"],
         )
         return {(device, metric): number for device, metric, number in rows}
+
+    def _device_ids(self, load: Load) -> dict[str, int]:
+        rows = self._connection.execute(
+            "SELECT name, id FROM telemetry_device WHERE name LIKE %s", [f"{load.fleet.prefix}-%"]
+        )
+        return dict(rows.fetchall())

@@ -40,6 +40,11 @@ class Store:
         """Readings stored since install, by the positions: cheap, and true at every COMMIT."""
         return self._number("SELECT sum(stored_readings) FROM telemetry_shardposition")
 
+    def committed_by_shard(self) -> dict[int, int]:
+        """The same, of each shard."""
+        rows = self.connection.execute("SELECT shard, stored_readings FROM telemetry_shardposition")
+        return dict(rows.fetchall())
+
     def rows(self) -> int:
         """Rows in the table, counted one by one."""
         return self._number(f"SELECT count(*) FROM {TABLE}")
