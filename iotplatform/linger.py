@@ -17,9 +17,9 @@ _LITTLE_READINGS = 1000
 #: So many times what is enough is waited for, as far as the time allows: what comes is never even, and a drain that aims at
 #: just enough misses it every second time.
 _AIM = 2
-#: A large drain has so many times what is enough for columns. Smaller ones gain nothing from taking turns (half of what the
-#: machine can take: 60 ms of the 99th percentile lost by it), and larger ones 3 % of the throughput.
-_LARGE = 4
+#: A large drain has so many times what is enough for columns. Smaller ones gain nothing by taking turns and make readings wait
+#: for it: at half of what the machine can take, up to 90 ms of the 99th percentile.
+_LARGE = 6
 
 
 class Linger:

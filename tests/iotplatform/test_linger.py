@@ -70,9 +70,9 @@ def test_no_reading_waits_longer_than_the_pause(turns: list[tuple[int, float, fl
 def test_large_is_what_had_many_times_enough_for_columns() -> None:
     linger = Linger()
     assert not linger.large
-    linger.drained(8_000, began=0.0, ended=0.1, enough=2_000)
+    linger.drained(12_000, began=0.0, ended=0.1, enough=2_000)
     assert linger.large
-    linger.drained(7_999, began=0.2, ended=0.3, enough=2_000)
+    linger.drained(11_999, began=0.2, ended=0.3, enough=2_000)
     assert not linger.large
     linger.drained(50_000, began=0.4, ended=0.5, enough=None)
     assert not linger.large, "rows: nobody waits for a turn"
