@@ -23,8 +23,6 @@ __all__ = ["Turns"]
 _PATIENCE_SECONDS = 0.1
 _LOOK_SECONDS = 0.002
 _LOAD = Path("/proc/loadavg")
-#: A core has nothing to do where it was so in this many looks, one after the other.
-_FREE_LOOKS = 2
 
 
 class Turns:
@@ -60,15 +58,14 @@ class Turns:
             os.close(file)
 
     def _wait(self, file: int) -> bool:
-        end, free = self._clock() + _PATIENCE_SECONDS, 0
+        end = self._clock() + _PATIENCE_SECONDS
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             except BlockingIOError:
                 running = self._running()
-                free = free + 1 if running is not None and running < self._cores else 0
-                if free >= _FREE_LOOKS or self._clock() >= end:
+                if (running is not None and running < self._cores) or self._clock() >= end:
                     return False
                 self._sleep(_LOOK_SECONDS)
 

@@ -80,12 +80,12 @@ def test_whoever_waits_comes_in_as_soon_as_the_other_is_done(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("running", "waits"),
-    [([1, 1, 1, 1], 0.002), ([2, 1, 3, 1, 1, 3], 0.008), ([2, 1] * 100, 0.1), ([None] * 200, 0.1)],
+    [([1], 0.0), ([2, 3, 2, 3, 1], 0.008), ([2] * 100, 0.1), ([None] * 200, 0.1)],
 )
 def test_nobody_waits_while_a_core_has_nothing_to_do(tmp_path: Path, running: list[int | None], waits: float) -> None:
     clock, looks = Clock(), iter(running)
     with turns(tmp_path, 1, 2, clock).turn(), Turns(tmp_path, 2, 2, clock, clock.sleep, lambda: next(looks)).turn():
-        assert clock.now == pytest.approx(waits, abs=0.003)
+        assert clock.now == pytest.approx(waits, abs=0.002)
 
 
 def test_the_kernel_says_how_many_run() -> None:
