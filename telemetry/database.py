@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 from django.conf import settings
 from django.db import connections
@@ -16,10 +18,15 @@ def connect(*, autocommit: bool) -> BoundedConnection:
     Raises psycopg.OperationalError where the server does not answer within DATABASE_TIMEOUT_SECONDS; so does whatever
     waits for an answer on it for longer than a statement may take.
     """
+    return patient(settings.STATEMENT_SECONDS).connect(**connection_parameters(), autocommit=autocommit)
+
+
+def connection_parameters() -> dict[str, Any]:
+    """What psycopg connects to that database with, without what is of Django's own connections only."""
     parameters = connections["default"].get_connection_params()
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
-    return patient(settings.STATEMENT_SECONDS).connect(**parameters, autocommit=autocommit)
+    return parameters
 
 
 def is_data_fault(error: BaseException) -> bool:
@@ -30,4 +37,4 @@ def is_data_fault(error: BaseException) -> bool:
     return not isinstance(error, OSError | MemoryError | TimeoutError | ConnectionError | LogError)
 
 
-__all__ = ["connect", "is_data_fault"]
+__all__ = ["connect", "connection_parameters", "is_data_fault"]

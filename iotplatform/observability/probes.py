@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 import redis
 from django.conf import settings
-from django.db import connections
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from iotplatform.observability.logs import redacted
+from telemetry.database import connection_parameters
 
 __all__ = ["Answer", "ask", "database", "redis_server"]
 
@@ -54,9 +54,7 @@ def ask(questions: Mapping[str, Question], seconds: float) -> dict[str, Answer]:
 @contextmanager
 def database() -> Iterator[psycopg.Connection[Any]]:
     """A connection of its own, so that a used-up pool is not taken for a database that is down. Autocommit."""
-    parameters = connections["default"].get_connection_params()
-    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
+    parameters = connection_parameters()
     milliseconds = int(_STEP_SECONDS * 1000)
     parameters |= {
         "connect_timeout": 2,  # libpq takes no less

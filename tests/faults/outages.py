@@ -62,10 +62,11 @@ def _hang(platform: LivePlatform, name: str, seconds: int, seed: int) -> Outcome
 
 def _watch_refusals(load: Load, seconds: float) -> None:
     """The outage: it lasts so long, and beyond its beginning every request is refused, fast."""
-    load.run_for(min(_KNOWN_AFTER_SECONDS, seconds / 2))
+    unknown = min(_KNOWN_AFTER_SECONDS, seconds / 2)
+    load.run_for(unknown)
     load.ledger.slowest_refusal, load.ledger.refusals_since = 0.0, time.monotonic()
     accepted, refused = load.ledger.accepted_at_once, load.ledger.answers[503]
-    load.run_for(max(0.0, seconds - _KNOWN_AFTER_SECONDS))
+    load.run_for(seconds - unknown)
     if load.ledger.accepted_at_once != accepted:
         load.ledger.broken(f"{load.ledger.accepted_at_once - accepted} batches answered 202 during the outage")
     if load.ledger.answers[503] == refused:

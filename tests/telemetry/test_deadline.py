@@ -7,9 +7,8 @@ import time
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connections
 
-from telemetry.database import connect
+from telemetry.database import connect, connection_parameters
 from telemetry.deadline import BoundedConnection, database_deadline, patient
 from tests.faults.wires import wire_to_database
 
@@ -73,10 +72,7 @@ def test_drains_and_threads_wait_no_longer_than_a_statement_may_take() -> None:
 @pytest.fixture
 def wire():
     """A network to the database, and what makes a connection over it."""
-    parameters = connections["default"].get_connection_params()
-    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
-    with wire_to_database(parameters) as (proxy, through):
+    with wire_to_database(connection_parameters()) as (proxy, through):
         yield proxy, lambda seconds=30.0: patient(seconds).connect(**through, autocommit=True)
 
 

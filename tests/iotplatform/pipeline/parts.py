@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import psycopg
 from django.conf import settings
-from django.db import connections
 
 from iotplatform.env import config
 from iotplatform.pipeline import ShardDrain
+from telemetry.database import connection_parameters
 from telemetry.deadline import BoundedConnection
 from telemetry.intake.batch import Batch, Rejection
 from telemetry.log.entries import START, Append, Entry
@@ -105,10 +105,7 @@ def register_segment(segment: str) -> None:
 
 def drains_connection(kind: type[BoundedConnection] = BoundedConnection) -> BoundedConnection:
     """A connection as drains have it, of the given class."""
-    parameters = connections["default"].get_connection_params()
-    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
-    return kind.connect(**parameters, autocommit=True)
+    return kind.connect(**connection_parameters(), autocommit=True)
 
 
 class Breakable(BoundedConnection):

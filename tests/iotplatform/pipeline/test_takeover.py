@@ -13,6 +13,7 @@ from psycopg.pq import ExecStatus
 
 from iotplatform import pipeline
 from iotplatform.env import config
+from telemetry.database import connection_parameters
 from telemetry.deadline import BoundedConnection, patient
 from telemetry.deletion import delete_device
 from telemetry.intake.batch import Batch
@@ -113,11 +114,8 @@ def test_forgotten_connections_hold_a_worker_up_no_longer_than_one_of_them(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "_HEARD_WITHIN_SECONDS", 0.0)  # as after a pause
-    parameters = django_connection.get_connection_params()
-    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
     clock = Clock()
-    with wire_to_database(parameters) as (proxy, through):
+    with wire_to_database(connection_parameters()) as (proxy, through):
 
         def connect() -> BoundedConnection:
             return patient(30).connect(**through, autocommit=True)
