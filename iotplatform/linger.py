@@ -28,7 +28,7 @@ class Linger:
     def __init__(self) -> None:
         self._began: float | None = None
         self._due = 0.0
-        #: Whether the last turn that found the end of the log had many times what is enough for columns.
+        #: Whether the last turn had many times what is enough for columns.
         self.large = False
 
     def left(self, now: float) -> float:
@@ -39,7 +39,7 @@ class Linger:
         """A turn of drains found all there was, so many readings. ``enough``: from how many on a drain is written into
         columns; None where none ever is."""
         since, self._began = self._began, began
-        self.large = enough is not None and readings >= _LARGE * enough
+        self.large = _is_large(readings, enough)
         if readings < _LITTLE_READINGS:
             self._due = ended + _SECONDS
         elif enough is None or since is None:
@@ -49,6 +49,11 @@ class Linger:
             needed = enough * (began - since) / readings
             self._due = began + min(_AIM * needed, _SECONDS) if needed <= _SECONDS else 0.0
 
-    def left_some(self) -> None:
-        """A turn was over before everything was drained: the next begins at once."""
+    def left_some(self, readings: int, enough: int | None) -> None:
+        """A turn was over before everything was drained, after so many readings: the next begins at once."""
         self._began, self._due = None, 0.0
+        self.large = _is_large(readings, enough)
+
+
+def _is_large(readings: int, enough: int | None) -> bool:
+    return enough is not None and readings >= _LARGE * enough

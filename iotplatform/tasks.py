@@ -110,7 +110,7 @@ def _take_turn(shard: int) -> bool:
         drained = drain_of_shard.drain()
         more, readings = drained.more, readings + drained.readings
     if more:
-        _linger(shard).left_some()
+        _linger(shard).left_some(readings, drain_of_shard.columnar_from)
     else:
         _linger(shard).drained(readings, began, time.monotonic(), drain_of_shard.columnar_from)
     return more

@@ -64,6 +64,7 @@ def build(
                 lengths.append(file.write(_head(path, key, len(body)) + body))
             # On disk before the clock starts: half a minute later the kernel would write a gigabyte of it at once, and
             # every sync of the log would wait that long for it (ext4).
+            file.flush()
             os.fsync(file)
         (directory / f"{connection}.lengths").write_text("\n".join(map(str, lengths)))
     posts = share.posts * share.connections

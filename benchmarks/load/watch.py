@@ -101,11 +101,12 @@ class Watch(threading.Thread):
         following, moved = 0, time.monotonic()
         stored: dict[int, int] = {}
         while following < len(self._probes) or waiting:
+            # Before the time is looked at: what is due later is then committed later, and seen as a change.
+            before, stored = stored, self._store.committed_by_shard()
             now = time.monotonic()
             while following < len(self._probes) and self._due[following] <= now:
                 waiting[following] = self._probes[following]
                 following += 1
-            before, stored = stored, self._store.committed_by_shard()
             for number in self._found(self._in_shards(waiting, before, stored)):
                 probe = waiting.pop(number)
                 self.committed[probe] = moved = time.monotonic()

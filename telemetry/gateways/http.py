@@ -95,6 +95,7 @@ class Gateway:
         here = process()
         if self._here is not here:  # the first request: the registry's first look at the database takes a while
             await self._in_thread(here.require_ready)
+        if self._here is not here:  # nor has another request been faster: each would keep a connection of its own
             self._here, self._commit = here, here.loop_commit()
         key = await self._soon(check, head, here, now)
         body = await self._room.read(receive, settings.PLATFORM.max_body_bytes, head.length)

@@ -45,7 +45,7 @@ class LoopLog:
         """As RedisLog.append."""
         taken = self._log.known_memory_taken
         if taken is None:
-            taken = await self._loop.run_in_executor(self._thread, self._log.memory_taken)
+            taken = await self._loop.run_in_executor(self._thread, self._memory_taken)
         require_memory(taken)
         for _ in range(3):
             try:
@@ -69,8 +69,7 @@ class LoopLog:
         """None where nothing was appended, for it is another log, or does not know the script any more."""
         arguments = self._log.append_arguments(requests, link.log.generation, link.log.segment)
         try:
-            async with asyncio.timeout(self._log.timeout):
-                reply = await link.ask(hiredis.pack_command(("EVALSHA", link.script, 0, *arguments)))
+            reply = await link.ask(hiredis.pack_command(("EVALSHA", link.script, 0, *arguments)), self._log.timeout)
         except TimeoutError:
             self.close()
             raise LogDown(f"the log server did not answer within {self._log.timeout:g} s") from None
@@ -91,6 +90,13 @@ class LoopLog:
             raise LogDown(f"the log server does not answer: {text}")
         return self._log.append_answers(reply, link.log.segment)
 
+    def _memory_taken(self) -> float:
+        """In a thread, as `_connected`: this may be what finds a server that was started anew."""
+        try:
+            return self._log.memory_taken()
+        finally:
+            database.close()
+
     async def _connect(self) -> _Link:
         self._link = await self._loop.run_in_executor(self._thread, self._connected)
         self._link.listen()
@@ -106,7 +112,7 @@ class LoopLog:
         except (redis.exceptions.RedisError, OSError) as error:
             raise LogDown(f"the log server does not answer: {error}") from error
         finally:
-            database.close()  # this thread serves no request
+            database.close()  # this thread serves no request, and one that broke would stay broken
 
 
 @dataclass(eq=False)
@@ -131,8 +137,9 @@ class _Link:
         """From now on the loop reads it."""
         self.loop.add_reader(self._file, self._read)
 
-    async def ask(self, command: bytes) -> Any:
-        """The reply; an error reply is returned, not raised. Raises _HungUp or OSError."""
+    async def ask(self, command: bytes, seconds: float) -> Any:
+        """The reply; an error reply is returned, not raised. Raises _HungUp, TimeoutError or another OSError: whoever asked
+        must close then, as when he is cancelled, for the answer may still come."""
         self._read()
         if self._lost is not None:
             raise _HungUp
@@ -141,7 +148,17 @@ class _Link:
         self._write()
         if self._unsent and self._lost is None:
             self.loop.add_writer(self._file, self._write)
-        return await answer
+        try:
+            await asyncio.wait((answer,), timeout=seconds)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        if not answer.done():
+            self._read()  # where this process stood still meanwhile, its time is up and the answer is there
+        if not answer.done():
+            answer.cancel()
+            raise TimeoutError
+        return answer.result()
 
     def close(self) -> None:
         """Hang up; who waits is told."""
@@ -161,22 +178,26 @@ class _Link:
 
     def _read(self) -> None:
         """Whatever is there. (A TLS record is shorter than what is taken at a time: none of it stays behind unseen.)"""
+        lost: OSError | None = None
         try:
             while data := self.socket.recv(_READ_BYTES):
                 self._reader.feed(data)
                 if len(data) < _READ_BYTES:
                     break
             else:
-                raise ConnectionResetError("the log server hung up")
+                lost = ConnectionResetError("the log server hung up")
         except _WOULD_WAIT:
             pass
         except OSError as error:
-            self._lose(error)
+            lost = error
+        # What came before the end counts.
         try:
             while (reply := self._reader.gets()) is not False:
                 self._hear(reply)
         except hiredis.ProtocolError as error:
-            self._lose(OSError(f"not understood: {error}"))
+            lost = OSError(f"not understood: {error}")
+        if lost is not None:
+            self._lose(lost)
 
     def _hear(self, reply: Any) -> None:
         if isinstance(reply, hiredis.PushNotification):

@@ -37,7 +37,7 @@ from telemetry.log.entries import (
 APPEND = (Path(__file__).parent / "append.lua").read_text()
 #: The first look takes few entries, for each may be megabytes; the next ones as many as fit by their mean size. It takes
 #: more where the last reading found more, so that one look is mostly all.
-_FIRST_LOOK, _MOST_FIRST_LOOK = 16, 64
+_FIRST_LOOK, _MOST_FIRST_LOOK = 16, 40
 _ENTRIES_A_LOOK = 2000
 #: Appends stop before the server's memory is full: it would then refuse the drains' messages and trims as well.
 _MEMORY_SHARE = 0.9

@@ -54,8 +54,9 @@ def test_without_columns_only_few_readings_wait() -> None:
 
 def test_what_was_left_behind_does_not_wait() -> None:
     linger = paced((3, 10.0, 10.01))
-    linger.left_some()
+    linger.left_some(50_000, ENOUGH)
     assert linger.left(10.01) == 0
+    assert linger.large
 
 
 @given(st.lists(st.tuples(st.integers(0, 100_000), st.floats(0, 1), st.floats(0, 1)), min_size=1))

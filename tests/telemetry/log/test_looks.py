@@ -18,7 +18,7 @@ def looks(log: RedisLog, client: redis.Redis) -> int:
 
 def test_the_first_look_takes_about_as_many_entries_as_the_last_reading_found(redis_client: redis.Redis) -> None:
     log = RedisLog(settings.SERVERS["redis_url"], 3.0)
-    log.append([Append([(0, b"x" * 5_000)]) for _ in range(40)])
+    log.append([Append([(0, b"x" * 5_000)]) for _ in range(30)])
     assert [looks(log, redis_client) for _ in range(3)] == [2, 1, 1]
 
 

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
+from django.db import OperationalError, connection
 
 from telemetry.log import redis_streams
 from telemetry.log.breaker import Breaker
@@ -130,6 +131,44 @@ async def _go_on(log: LoopDriver, server: int) -> Appended:
     (answer,) = await waiting
     assert isinstance(answer, Appended)
     return answer
+
+
+def test_an_answer_that_came_while_the_loop_stood_still_counts(log: LoopDriver) -> None:
+    append(log, b"a")
+    log.timeout = 0.2
+
+    async def stand_still() -> Appended:
+        waiting = asyncio.ensure_future(log.append_on_loop([Append([(0, b"b")])]))
+        await asyncio.sleep(0)
+        time.sleep(0.4)  # as a machine that was suspended
+        (answer,) = await waiting
+        assert isinstance(answer, Appended)
+        return answer
+
+    on_loop(stand_still())
+    assert stored() == [b"a", b"b"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_of_the_server_that_could_not_be_registered_is_registered_once_the_database_is_back(
+    redis_client: redis.Redis,
+) -> None:
+    registered: list[str] = []
+
+    def register(segment: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not registered:
+            registered.append("")
+            connection.connection.close()  # as a server that went away: Django does not look again by itself
+            raise OperationalError("gone")
+        registered.append(segment)
+
+    log = LoopDriver(settings.SERVERS["redis_url"], 1.0, on_segment=register)
+    with pytest.raises(OperationalError):
+        append(log, b"a")
+    assert append(log, b"b").segment == registered[-1]
+    assert stored() == [b"b"]
 
 
 def test_nobody_waits_for_a_request_that_was_given_up(log: LoopDriver) -> None:
