@@ -11,7 +11,7 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import hiredis
 import redis
@@ -22,7 +22,6 @@ from telemetry.log.redis_streams import APPEND, REPLACED, Introduced, RedisLog, 
 
 _WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _READ_BYTES = 1 << 16
-T = TypeVar("T")
 
 
 class _HungUp(Exception):

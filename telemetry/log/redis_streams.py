@@ -33,6 +33,8 @@ from telemetry.log.entries import (
     TooManyIdempotencyKeys,
 )
 
+#: What a LogDown says where no append found the log that it was meant for.
+REPLACED = "the log was replaced again and again"
 #: Takes what `RedisLog.append_arguments` makes, answers what `RedisLog.append_answers` reads.
 APPEND = (Path(__file__).parent / "append.lua").read_text()
 #: The first look takes few entries, for each may be megabytes; the next ones as many as fit by their mean size. It takes
@@ -41,7 +43,6 @@ _FIRST_LOOK, _MOST_FIRST_LOOK = 16, 40
 _ENTRIES_A_LOOK = 2000
 #: Appends stop before the server's memory is full: it would then refuse the drains' messages and trims as well.
 _MEMORY_SHARE = 0.9
-REPLACED = "the log was replaced again and again"
 _LOOK_AT_MEMORY_SECONDS = 0.25
 
 # Work of drains must go on while the memory is full: it is what frees it.

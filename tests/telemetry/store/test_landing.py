@@ -13,7 +13,9 @@ import pytest
 from telemetry import measures
 from telemetry.database import connect
 from telemetry.intake.batch import Batch
+from telemetry.store.frontier import Frontier
 from telemetry.store.loaders import Loader, copy_into_columns, probe
+from telemetry.store.write import write
 from telemetry.timeseries.coverage import Coverage
 from telemetry.timeseries.engine import engine_in_use
 from tests.builders import wait_until
@@ -77,6 +79,22 @@ def test_many_rows_become_columns_and_few_rows(db: psycopg.Connection) -> None:
             LANDING.put(db, rows(count, NOON + count))
     assert (landed("columns") - before[0], landed("rows") - before[1]) == (1_000, 999)
     assert everything(db)[0] == 2_000
+
+
+def test_readings_of_any_order_are_found_in_theirs(db: psycopg.Connection) -> None:
+    """The server is told that rows come sorted, and does not look."""
+    skip_unless_columnar(db)
+    land(db, 1)
+    order = np.random.default_rng(1).permutation(5_000)
+    shuffled = Batch((order % 7 + 2).astype(np.int32), NOON + order, order.astype(np.float64))
+    with db.transaction():
+        write(db, shuffled, Frontier(), LANDING)
+    assert status(db) != [0], "in columns"
+    found = db.execute("SELECT value FROM telemetry_reading WHERE series_id = 3 ORDER BY series_id, time").fetchall()
+    assert [row[0] for row in found] == [number for number in range(5_000) if number % 7 == 1]
+    pieces = db.execute("SELECT series_id, value FROM telemetry_reading WHERE series_id > 1").fetchall()
+    assert len(pieces) == 5_000
+    assert [row[1] for row in pieces] == sorted((row[1] for row in pieces), key=lambda value: (value % 7, value))
 
 
 def test_rows_that_another_drain_is_just_writing_into_a_new_chunk_are_not_hidden(db: psycopg.Connection) -> None:
