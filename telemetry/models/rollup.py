@@ -22,8 +22,9 @@ class RollupMark(models.Model):
 
     A drain adds its own in the transaction of its readings, and nobody ever changes one: so marking waits for nobody.
 
-    Columns beside these: ``series integer[]`` names the series, between ``first_series`` and ``last_series``; where not all
-    of them share one range, ``lows`` and ``highs timestamptz[]`` have that of each, and ``low`` and ``high`` enclose them.
+    Columns beside these: ``members bytea`` has a bit for each series from ``first_series`` to ``last_series``
+    (`telemetry.rollups.members`), or ``series integer[]`` names them; where not all of them share one range, ``lows`` and
+    ``highs timestamptz[]`` have that of each, and ``low`` and ``high`` enclose them.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -16,17 +16,18 @@ import numpy as np
 from telemetry.binary_arrays import int4_array
 from telemetry.query.question import Question
 from telemetry.query.snapshot import Cursor
+from telemetry.rollups.members import NAMES_ONE_OF
 from telemetry.timeseries.engine import EARLIEST, as_microseconds, as_timestamp
 
 __all__ = ["Freshness", "freshness_of"]
 
-_STATE = """
+_STATE = f"""
 SELECT s.rolled_upto,
     (SELECT max(stamp) FROM telemetry_rollupchange WHERE day >= %s AND day <= %s),
     EXISTS (
         SELECT 1 FROM telemetry_rollupmark m
         WHERE m.low < least(%s, s.rolled_upto) AND m.high > %s AND m.first_series <= %s AND m.last_series >= %s
-          AND EXISTS (SELECT 1 FROM unnest(m.series) AS named (id) WHERE named.id = ANY(%b))
+          AND {NAMES_ONE_OF}
     )
 FROM telemetry_rollupstate s WHERE s.id = 1
 """
@@ -54,7 +55,7 @@ def freshness_of(cursor: Cursor, question: Question) -> Freshness:
     early = {"increase", "rate"}.intersection(question.functions)
     start, end = as_timestamp(EARLIEST if early else question.start), as_timestamp(question.end)
     days: tuple[date, date] = (start.date(), end.date())
-    cursor.execute(_STATE, [*days, end, start, int(series[-1]), int(series[0]), int4_array(series)])
+    cursor.execute(_STATE, [*days, end, start, int(series[-1]), int(series[0]), *[int4_array(series)] * 2])
     row = cursor.fetchone()
     if row is None:
         return Freshness(0, marked=True, stamp=None)

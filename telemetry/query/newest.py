@@ -1,8 +1,9 @@
 """The newest reading of series in landed columns, where going down to each costs milliseconds.
 
-Series that speak are found in the last seconds, read as a stretch that grows backwards. What is older than the rollups'
-reach is named by them: a series' newest minute, or a mark of one that is not made yet, is all that has to be read, backwards
-too: where ten thousand series send ten readings a second, its last seconds hold what the rest of six million would bury.
+While many drains are not rolled up, series that speak are found in what the last of them brought, read as one stretch. Where
+another series' newest reading lies is known to the minute, from its marks and its rollups: each reading is in one of these.
+Only that minute is read, backwards too: where ten thousand series send ten readings a second, its last seconds hold what the
+rest of six million would bury.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from telemetry.binary_arrays import int4_array
 from telemetry.intake.batch import Int32, Int64
 from telemetry.rollups.levels import MINUTE
-from telemetry.rollups.marks import marked, rolled_upto
+from telemetry.rollups.marks import marked
 from telemetry.timeseries.engine import as_microseconds, as_timestamp
 from telemetry.timeseries.landed import Landed, Part
 from telemetry.timeseries.stretches import Windows, in_windows
@@ -24,11 +25,19 @@ __all__ = ["newest_in"]
 #: (time in µs since 1970, value) by series id.
 Newest = dict[int, tuple[int, float]]
 
-#: The first stretch, in µs, and how many times longer each is than the one before.
+#: Fewer marks than these are looked through at once. Otherwise what came since the last so many is read first: some ten
+#: batches of columns for each of a few series.
+_FEW_MARKS = 16
+#: The first stretch of a minute, in µs, where nothing says how often a series speaks; and how many times longer each is
+#: than the one before.
 _FIRST, _LONGER = 250_000, 8
+#: With how many of its usual intervals the first stretch of a series' minute begins.
+_INTERVALS = 1.5
+_LAST_MARKS = "SELECT at FROM telemetry_rollupmark ORDER BY id DESC OFFSET %s LIMIT 1"
 _NEWEST_MINUTE = f"""
-SELECT s.id, (SELECT time FROM {MINUTE.table} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1)
-FROM unnest(%b) AS s (id)
+SELECT s.id, m.time, m.count FROM unnest(%b) AS s (id) CROSS JOIN LATERAL (
+    SELECT time, count FROM {MINUTE.table} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1
+) AS m
 """
 
 
@@ -36,43 +45,54 @@ def newest_in(cursor: Any, part: Part, series: Int32, now: int) -> Newest:
     """The newest readings of these series in a landed part, over a psycopg cursor; ``now`` in µs since 1970. Series without
     one there are left out."""
     assert part.landed is not None
-    upto = min(max(rolled_upto(cursor), part.low), part.high)
-    # What lies ahead of now is little, and read with the first stretch.
-    found = _backwards(cursor, part.landed, _same(series, upto, part.high), now)
+    found: Newest = {}
+    cursor.execute(_LAST_MARKS, [_FEW_MARKS - 1])
+    since = cursor.fetchone()
+    # What lies ahead of now is little, and read with it.
+    low = part.high if since is None else max(part.low, min(now, as_microseconds(since[0])))
+    if low < part.high:
+        found = _last_of(cursor, part.landed, _same(series, low, part.high))
     missing = series[~np.isin(series, list(found))]
-    if len(missing) and upto > part.low:
-        found |= _rolled(cursor, part.landed, missing, part.low, upto)
-    return found
+    return found | (_by_minutes(cursor, part.landed, missing, part, now) if len(missing) else {})
 
 
-def _rolled(cursor: Any, landed: Landed, series: Int32, low: int, upto: int) -> Newest:
-    """The same before the time up to which minutes are made, unless they are marked."""
-    bounds = [as_timestamp(low), as_timestamp(upto)]
-    cursor.execute(_NEWEST_MINUTE, [*bounds, int4_array(series)])
-    minutes = {number: as_microseconds(time) for number, time in cursor.fetchall() if time is not None}
-    for number, _, high in marked(cursor, MINUTE, series.tolist(), low, upto):
-        minutes[number] = max(minutes.get(number, low), min(high, upto) - MINUTE.width)
+def _by_minutes(cursor: Any, landed: Landed, series: Int32, part: Part, now: int) -> Newest:
+    """The same by the newest minutes in which these series are known to have readings."""
+    minutes: dict[int, int] = {}
+    # Marks first: when they go meanwhile, their minutes are there.
+    for number, _, high in marked(cursor, MINUTE, series.tolist(), part.low, part.high):
+        minutes[number] = max(minutes.get(number, part.low), MINUTE.floor(min(high, part.high) - 1))
+    cursor.execute(_NEWEST_MINUTE, [int4_array(series), as_timestamp(MINUTE.floor(part.low)), as_timestamp(part.high)])
+    intervals = {}
+    for number, time, count in cursor.fetchall():
+        minute = as_microseconds(time)
+        # More may have come to a minute that is marked.
+        if minutes.get(number, part.low) != minute:
+            intervals[number] = MINUTE.width // count
+        minutes[number] = max(minutes.get(number, part.low), minute)
     if not minutes:
         return {}
     ids, begin = np.array(list(minutes), np.int32), np.array(list(minutes.values()), np.int64)
-    begin = np.maximum(begin, low)
-    found = _backwards(cursor, landed, Windows(ids, begin, np.minimum(begin + MINUTE.width, upto)), upto)
-    # The readings of a marked minute may be gone: a device's that was deleted.
+    end = np.minimum(begin + MINUTE.width, part.high)
+    first = np.array([_INTERVALS * intervals.get(number, 0) for number in minutes]).astype(np.int64)
+    windows = Windows(ids, np.maximum(begin, part.low), np.maximum(end, np.maximum(begin, part.low)))
+    found = _backwards(cursor, landed, windows, np.maximum(first, _FIRST), now)
+    # The readings of a minute may be gone: a device's that was deleted.
     empty = ids[~np.isin(ids, list(found))]
-    return found | (_last_of(cursor, landed, _same(empty, low, upto)) if len(empty) else {})
+    return found | (_last_of(cursor, landed, _same(empty, part.low, part.high)) if len(empty) else {})
 
 
-def _backwards(cursor: Any, landed: Landed, windows: Windows, now: int) -> Newest:
-    """The newest readings in windows, one for each series: their last moments before ``now`` (µs) first."""
+def _backwards(cursor: Any, landed: Landed, windows: Windows, length: Int64, now: int) -> Newest:
+    """The newest readings in windows, one for each series: their last ``length`` (µs each) before ``now`` first."""
     found: Newest = {}
-    length = _FIRST
-    windows = windows.at(np.flatnonzero(windows.low < windows.high))
+    rows = np.flatnonzero(windows.low < windows.high)
+    windows, length = windows.at(rows), length[rows]
     while len(windows):
         low = np.maximum(windows.low, np.minimum(windows.high, now) - length)
         found |= _last_of(cursor, landed, Windows(windows.series, low, windows.high))
         missing = ~np.isin(windows.series, list(found)) & (low > windows.low)
         windows = Windows(windows.series[missing], windows.low[missing], low[missing])
-        length *= _LONGER
+        length = length[missing] * _LONGER
     return found
 
 

@@ -173,7 +173,7 @@ def groups(windows: Windows, costs: Costs) -> list[Group]:
     """Which windows are read as one stretch, and which one by one: those of similar length that lie together."""
     if not len(windows):
         return []
-    length = windows.high - windows.low
+    length = np.maximum(1, windows.high - windows.low)
     kind = (np.log2(length) / np.log2(_ALIKE)).astype(np.int64)
     found = []
     for each in np.unique(kind):

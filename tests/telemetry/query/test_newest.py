@@ -15,7 +15,6 @@ from telemetry.query import latest as latest_module
 from telemetry.query import newest
 from telemetry.query.latest import _newest_of
 from telemetry.query.newest import newest_in
-from telemetry.rollups.marks import rolled_upto
 from telemetry.timeseries import stretches
 from telemetry.timeseries.engine import as_microseconds, as_timestamp
 from telemetry.timeseries.landed import Landed, Part
@@ -41,8 +40,11 @@ def readings(draw: random.Random, low: int, high: int) -> list[Reading]:
     return [(series, time, draw.random()) for series, time in sorted(set(chosen))]
 
 
+@pytest.mark.parametrize("few_marks", [1, 1_000])
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_the_newest_of_a_part(database, seed: int) -> None:
+def test_it_is_the_newest_of_a_part(database, monkeypatch, seed: int, few_marks: int) -> None:
+    """Whether what was marked last is read first, or what is marked is looked through."""
+    monkeypatch.setattr(newest, "_FEW_MARKS", few_marks)
     draw = random.Random(seed)
     begin(database)
     batches = [readings(draw, NOW - 3 * 60 * MINUTE, NOW + MINUTE)]
@@ -54,6 +56,8 @@ def test_it_is_the_newest_of_a_part(database, seed: int) -> None:
         row for row in readings(draw, NOW - 3 * 60 * MINUTE, NOW) if row[:2] not in {each[:2] for each in batches[0]}
     ]
     put(database, late)
+    came = as_timestamp(NOW - draw.randrange(100) * MINUTE)
+    database.execute("UPDATE telemetry_rollupmark SET at = %s", [came])
     part = Part(NOW - 150 * MINUTE, NOW + DAY)
     part = Part(part.low, part.high, Landed(part.low, part.high, 10**6 * seed, part.low, 30))
     expected = {
@@ -62,7 +66,6 @@ def test_it_is_the_newest_of_a_part(database, seed: int) -> None:
         if any(row[0] >= part.low for row in rows)
     }
     with database.cursor() as cursor:
-        assert rolled_upto(cursor) > 0 or not seed
         assert newest_in(cursor, part, SERIES, NOW) == expected
 
 
@@ -75,6 +78,19 @@ def test_a_marked_minute_whose_reading_was_purged_hides_nothing(database) -> Non
     part = Part(NOW - DAY, NOW + DAY, Landed(NOW - DAY, NOW + DAY, 1000, NOW - DAY, 30))
     with database.cursor() as cursor:
         assert newest_in(cursor, part, SERIES, NOW) == {1: (NOW - 60 * MINUTE, 1.0)}
+
+
+def test_series_that_speak_are_found_without_looking_through_marks(database, monkeypatch) -> None:
+    begin(database)
+    for number in range(newest._FEW_MARKS):
+        put(database, [(series, NOW + number - MINUTE, 1.0 * number) for series in (1, 2)])
+    database.execute("UPDATE telemetry_rollupmark SET at = %s", [as_timestamp(NOW - MINUTE)])
+    monkeypatch.delattr(newest, "marked")
+    part = Part(NOW - DAY, NOW + DAY, Landed(NOW - DAY, NOW + DAY, 1000, NOW - DAY, 30))
+    newest_value = newest._FEW_MARKS - 1
+    with database.cursor() as cursor:
+        found = newest_in(cursor, part, SERIES[:2], NOW)
+    assert found == dict.fromkeys((1, 2), (NOW + newest_value - MINUTE, newest_value))
 
 
 def test_of_a_full_minute_only_the_end_is_read(database, monkeypatch) -> None:

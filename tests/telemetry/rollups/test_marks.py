@@ -34,7 +34,7 @@ def connection(platform_db: None) -> Iterator[psycopg.Connection]:
 
 def note(connection: psycopg.Connection, level: Level, drain: Ranges) -> Ranges:
     """Mark (series, minute, minutes), and answer it in µs."""
-    said = [(series, NOON + begin * WIDTH, NOON + (begin + many) * WIDTH) for series, begin, many in drain]
+    said = sorted({(series, NOON + begin * WIDTH, NOON + (begin + many) * WIDTH) for series, begin, many in drain})
     columns = np.array(said, np.int64)
     add_marks(connection, level, Pieces(columns[:, 0].astype(np.int32), columns[:, 1], columns[:, 2]))
     return said

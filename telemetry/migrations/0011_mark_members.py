@@ -1,0 +1,27 @@
+"""Marks say by bits which series they are about. Those that are there stay as they are: both forms are understood.
+
+A mark has one of the two, and the other is NULL: code of the release before, while it still runs, fails at such a mark and
+comes back to it. An empty list of series would be taken for one that is done.
+"""
+
+from django.db import migrations
+
+_FORWARD = """
+ALTER TABLE telemetry_rollupmark
+    ADD COLUMN members bytea,
+    ALTER COLUMN series DROP NOT NULL,
+    ADD CONSTRAINT telemetry_rollupmark_members CHECK (num_nonnulls(members, series) = 1);
+"""
+_BACK = """
+ALTER TABLE telemetry_rollupmark DROP CONSTRAINT telemetry_rollupmark_members;
+UPDATE telemetry_rollupmark SET series = ARRAY(
+    SELECT id FROM generate_series(first_series, last_series) AS id
+    WHERE get_bit(members, id - first_series / 8 * 8) = 1
+) WHERE members IS NOT NULL;
+ALTER TABLE telemetry_rollupmark DROP COLUMN members, ALTER COLUMN series SET NOT NULL;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("telemetry", "0010_exports")]
+    operations = [migrations.RunSQL(_FORWARD, _BACK)]
