@@ -1,53 +1,58 @@
-"""Beat's schedule, which goes on when the clock is set back.
+"""Beat's schedule: intervals on a clock that nobody sets.
 
 Celery's own scheduler compares wall clock times, and its file keeps them over restarts: set back by a day, it would
-sweep nothing for a day. Here every start, and a clock that went back, make all entries count from now: no interval is
-longer than minutes.
+sweep nothing for a day. It also compares all entries with each other at every step, in case somebody changed them, which
+was most of what beat took (3 % of a core). Here an entry is due when its interval is over, counted from the start; no
+interval is longer than minutes. The file of ``--schedule`` is only touched: that is how a container is known to be well.
 """
 
 from __future__ import annotations
 
+import heapq
 import time
+from pathlib import Path
 from typing import Any
 
-from celery.beat import PersistentScheduler
+from celery.beat import Scheduler
 
 from iotplatform.observability.task_metrics import beat_last_tick
 
 __all__ = ["SteadyScheduler"]
 
-_STEP_SECONDS = 1.0
+#: How often the file is touched.
+_SIGN_SECONDS = 10.0
 
 
-class SteadyScheduler(PersistentScheduler):
-    """Looks at the clock at least every few seconds."""
+class SteadyScheduler(Scheduler):
+    """For entries with intervals in seconds, which do not change while it runs."""
 
     max_interval = 2
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, schedule_filename: str, **kwargs: Any) -> None:
+        self._file = Path(schedule_filename)
+        self._touched = float("-inf")
         super().__init__(*args, **kwargs)
-        self._offset = _wall_beyond_monotonic()
 
     def setup_schedule(self) -> None:
-        super().setup_schedule()
-        self._count_from_now()
+        self.merge_inplace(self.app.conf.beat_schedule)
+        now = time.monotonic()
+        intervals = {name: entry.schedule.seconds for name, entry in self.data.items()}
+        #: (when it is due, its interval, its name).
+        self._due = [(now + interval, interval, name) for name, interval in intervals.items()]
+        heapq.heapify(self._due)
 
-    def tick(self, *args: Any, **kwargs: Any) -> Any:
-        """One step of the schedule; seconds until the next one."""
-        offset = _wall_beyond_monotonic()
-        if offset < self._offset - _STEP_SECONDS:
-            self._count_from_now()
-        self._offset = offset
-        wait = super().tick(*args, **kwargs)
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due, one entry at most; answers the seconds until the next one."""
+        now = time.monotonic()
         beat_last_tick.set(time.time())
-        return wait
-
-    def _count_from_now(self) -> None:
-        now = self.app.now()
-        for entry in self.schedule.values():
-            entry.last_run_at = now
-        self._heap = None  # of times that mean nothing any more
-
-
-def _wall_beyond_monotonic() -> float:
-    return time.time() - time.monotonic()
+        if now - self._touched > _SIGN_SECONDS:
+            self._file.touch()
+            self._touched = now
+        due, interval, name = self._due[0]
+        if due > now:
+            return float(min(due - now, self.max_interval))
+        # What was missed is not made up for.
+        following = due + interval if due + interval > now else now + interval
+        heapq.heapreplace(self._due, (following, interval, name))
+        self.apply_entry(self.data[name], producer=self.producer)
+        return 0.0

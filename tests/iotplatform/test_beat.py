@@ -1,66 +1,97 @@
-"""Beat under a clock that is set back."""
+"""Beat sends what is due by a clock that nobody sets."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
 
 from iotplatform import beat
 
-_DAY = timedelta(days=1)
+
+class Clock:
+    """Time as a scheduler sees it, and what it sent when."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self.now = 5_000.0
+        self.wall = 1_800_000_000.0
+        self.sent: list[tuple[float, str]] = []
+        patched.setattr(beat, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.wall))
+
+    def run(self, scheduler: beat.SteadyScheduler, seconds: float) -> list[tuple[float, str]]:
+        """What is sent in that time: (seconds since its begin, entry)."""
+        began, self.sent = self.now, []
+        while self.now < began + seconds:
+            self.now += max(0.001, scheduler.tick())
+        return [(round(at - began), name) for at, name in self.sent]
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with pytest.MonkeyPatch.context() as patched:
+        yield Clock(patched)
 
 
 @pytest.fixture
 def app() -> Celery:
-    app = Celery("beat-test", set_as_current=False)
-    app.conf.timezone = "UTC"
-    app.conf.beat_schedule = {"sweep": {"task": "sweep", "schedule": 2.0}}
+    app = Celery("beat-test", broker="memory://", set_as_current=False)
+    app.conf.beat_schedule = {
+        "sweep": {"task": "sweep", "schedule": 2.0},
+        "prune": {"task": "prune", "schedule": 5.0, "args": [7], "options": {"expires": 5.0}},
+    }
     return app
 
 
 @pytest.fixture
-def scheduler(app: Celery, tmp_path: Path) -> Iterator[beat.SteadyScheduler]:
+def scheduler(app: Celery, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> beat.SteadyScheduler:
     made = beat.SteadyScheduler(app, schedule_filename=str(tmp_path / "schedule"))
-    yield made
-    made.close()
+    monkeypatch.setattr(made, "apply_entry", lambda entry, producer: clock.sent.append((clock.now, entry.name)))
+    return made
 
 
-def last_run(scheduler: beat.SteadyScheduler) -> datetime:
-    return scheduler.schedule["sweep"].last_run_at
+def test_each_entry_is_sent_when_its_interval_is_over(scheduler: beat.SteadyScheduler, clock: Clock) -> None:
+    sent = clock.run(scheduler, 10.5)
+    assert [at for at, name in sent if name == "sweep"] == [2, 4, 6, 8, 10]
+    assert [at for at, name in sent if name == "prune"] == [5, 10]
 
 
-def run_tomorrow(scheduler: beat.SteadyScheduler) -> None:
-    """As it looks to a clock that was set back by a day: the last run, and so the next one, are a day ahead."""
-    scheduler.schedule["sweep"].last_run_at = datetime.now(UTC) + _DAY
+def test_a_clock_set_back_by_a_day_delays_nothing(scheduler: beat.SteadyScheduler, clock: Clock) -> None:
+    clock.run(scheduler, 3)
+    clock.wall -= 86_400
+    assert [name for _, name in clock.run(scheduler, 2)] == ["sweep", "prune"]
 
 
-def test_a_clock_set_back_by_a_day_delays_a_sweep_by_no_more_than_its_interval(
-    scheduler: beat.SteadyScheduler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_tomorrow(scheduler)
-    scheduler._heap = None
+def test_what_was_missed_is_sent_once(scheduler: beat.SteadyScheduler, clock: Clock) -> None:
+    """A machine that stood still, or a broker that hung."""
+    clock.now += 1_000
+    assert sorted(clock.run(scheduler, 1.5)) == [(0, "prune"), (0, "sweep")]
+    assert [name for _, name in clock.run(scheduler, 4)].count("sweep") == 2
+
+
+def test_what_a_start_finds_in_its_file_does_not_matter(app: Celery, clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "schedule").write_bytes(b"\x00 of another release")
+    assert beat.SteadyScheduler(app, schedule_filename=str(tmp_path / "schedule")).tick() == 2
+
+
+def test_an_entry_is_sent_with_its_arguments_and_options(app: Celery, tmp_path: Path, monkeypatch) -> None:
+    sent = []
+    scheduler = beat.SteadyScheduler(app, schedule_filename=str(tmp_path / "schedule"))
+    monkeypatch.setattr(scheduler, "send_task", lambda *args, **options: sent.append((args, options)))
+    scheduler._due = [(time.monotonic(), 5.0, "prune")]
+    assert scheduler.tick() == 0
+    [(args, options)] = sent
+    assert (args[0], list(args[1]), options["expires"]) == ("prune", [7], 5.0)
+
+
+def test_its_sign_of_life_is_renewed(scheduler: beat.SteadyScheduler, clock: Clock, tmp_path: Path) -> None:
+    sign = tmp_path / "schedule"
     scheduler.tick()
-    assert last_run(scheduler) > datetime.now(UTC)  # nothing was noticed, for the clock did not move
-    before = beat._wall_beyond_monotonic()
-    monkeypatch.setattr(beat, "_wall_beyond_monotonic", lambda: before - _DAY.total_seconds())
-    scheduler.tick()
-    assert last_run(scheduler) <= datetime.now(UTC)
-    assert min(event.time for event in scheduler._heap) - datetime.now(UTC).timestamp() <= 3
-
-
-def test_a_schedule_kept_from_a_clock_that_was_ahead_does_not_hold_up_a_start(
-    app: Celery, scheduler: beat.SteadyScheduler, tmp_path: Path
-) -> None:
-    run_tomorrow(scheduler)
-    scheduler.close()
-    again = beat.SteadyScheduler(app, schedule_filename=str(tmp_path / "schedule"))
-    assert last_run(again) <= datetime.now(UTC)
-    again.close()
-
-
-def test_it_looks_at_the_clock_every_few_seconds(scheduler: beat.SteadyScheduler) -> None:
-    assert scheduler.tick() <= scheduler.max_interval <= 2
+    sign.unlink()
+    clock.run(scheduler, 5)
+    assert not sign.exists()
+    clock.run(scheduler, 10)
+    assert sign.exists()
