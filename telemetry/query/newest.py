@@ -8,6 +8,7 @@ rest of six million would bury.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from telemetry.binary_arrays import int4_array
 from telemetry.intake.batch import Int32, Int64
 from telemetry.rollups.levels import MINUTE
-from telemetry.rollups.marks import marked
+from telemetry.rollups.marks import SAID, marked, said
 from telemetry.timeseries.engine import as_microseconds, as_timestamp
 from telemetry.timeseries.landed import Landed, Part
 from telemetry.timeseries.stretches import Windows, in_windows
@@ -33,7 +34,10 @@ _FEW_MARKS = 16
 _FIRST, _LONGER = 250_000, 8
 #: With how many of its usual intervals the first stretch of a series' minute begins.
 _INTERVALS = 1.5
-_LAST_MARKS = "SELECT at FROM telemetry_rollupmark ORDER BY id DESC OFFSET %s LIMIT 1"
+_LAST_MARKS = f"""
+SELECT {SAID}, at FROM telemetry_rollupmark
+WHERE level = %s AND low < %s AND high > %s AND first_series <= %s AND last_series >= %s ORDER BY id DESC LIMIT %s
+"""
 _NEWEST_MINUTE = f"""
 SELECT s.id, m.time, m.count FROM unnest(%b) AS s (id) CROSS JOIN LATERAL (
     SELECT time, count FROM {MINUTE.table} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1
@@ -45,23 +49,42 @@ def newest_in(cursor: Any, part: Part, series: Int32, now: int) -> Newest:
     """The newest readings of these series in a landed part, over a psycopg cursor; ``now`` in µs since 1970. Series without
     one there are left out."""
     assert part.landed is not None
-    found: Newest = {}
-    cursor.execute(_LAST_MARKS, [_FEW_MARKS - 1])
-    since = cursor.fetchone()
+    # Marks before minutes: when they go meanwhile, their minutes are there.
+    bounds = [as_timestamp(part.high), as_timestamp(part.low), int(series.max()), int(series.min())]
+    cursor.execute(_LAST_MARKS, [MINUTE.name, *bounds, _FEW_MARKS], binary=True)
+    last = cursor.fetchall()
+    if len(last) < _FEW_MARKS:
+        return _by_minutes(cursor, part, series, _minutes(_ends(last, series), part), now)
+    low = max(part.low, min(now, as_microseconds(last[-1][-1])))
     # What lies ahead of now is little, and read with it.
-    low = part.high if since is None else max(part.low, min(now, as_microseconds(since[0])))
-    if low < part.high:
-        found = _last_of(cursor, part.landed, _same(series, low, part.high))
+    found = _last_of(cursor, part.landed, _same(series, low, part.high)) if low < part.high else {}
     missing = series[~np.isin(series, list(found))]
-    return found | (_by_minutes(cursor, part.landed, missing, part, now) if len(missing) else {})
+    if not len(missing):
+        return found
+    named = marked(cursor, MINUTE, missing.tolist(), part.low, part.high)
+    minutes = _minutes(((number, high) for number, _, high in named), part)
+    return found | _by_minutes(cursor, part, missing, minutes, now)
 
 
-def _by_minutes(cursor: Any, landed: Landed, series: Int32, part: Part, now: int) -> Newest:
-    """The same by the newest minutes in which these series are known to have readings."""
+def _ends(marks: Sequence[Any], series: Int32) -> Iterator[tuple[int, int]]:
+    """(series, end of its range) of what rows of `_LAST_MARKS` say of these series."""
+    for pieces in said([mark[:-1] for mark in marks]):
+        ours = np.isin(pieces.series, series)
+        yield from zip(pieces.series[ours].tolist(), pieces.high[ours].tolist(), strict=True)
+
+
+def _minutes(ends: Iterable[tuple[int, int]], part: Part) -> dict[int, int]:
+    """The start (µs) of each series' last minute in a part, by (series, end of a range)."""
     minutes: dict[int, int] = {}
-    # Marks first: when they go meanwhile, their minutes are there.
-    for number, _, high in marked(cursor, MINUTE, series.tolist(), part.low, part.high):
+    for number, high in ends:
         minutes[number] = max(minutes.get(number, part.low), MINUTE.floor(min(high, part.high) - 1))
+    return minutes
+
+
+def _by_minutes(cursor: Any, part: Part, series: Int32, minutes: dict[int, int], now: int) -> Newest:
+    """The same by the newest minutes in which these series are known to have readings: those that are marked (``minutes``,
+    their starts in µs), or made."""
+    assert part.landed is not None
     cursor.execute(_NEWEST_MINUTE, [int4_array(series), as_timestamp(MINUTE.floor(part.low)), as_timestamp(part.high)])
     intervals = {}
     for number, time, count in cursor.fetchall():
@@ -76,10 +99,10 @@ def _by_minutes(cursor: Any, landed: Landed, series: Int32, part: Part, now: int
     end = np.minimum(begin + MINUTE.width, part.high)
     first = np.array([_INTERVALS * intervals.get(number, 0) for number in minutes]).astype(np.int64)
     windows = Windows(ids, np.maximum(begin, part.low), np.maximum(end, np.maximum(begin, part.low)))
-    found = _backwards(cursor, landed, windows, np.maximum(first, _FIRST), now)
+    found = _backwards(cursor, part.landed, windows, np.maximum(first, _FIRST), now)
     # The readings of a minute may be gone: a device's that was deleted.
     empty = ids[~np.isin(ids, list(found))]
-    return found | (_last_of(cursor, landed, _same(empty, part.low, part.high)) if len(empty) else {})
+    return found | (_last_of(cursor, part.landed, _same(empty, part.low, part.high)) if len(empty) else {})
 
 
 def _backwards(cursor: Any, landed: Landed, windows: Windows, length: Int64, now: int) -> Newest:

@@ -196,6 +196,8 @@ def _whole(
     named = len(series) <= _NAMED
     statement = _WHOLE.format(named=" AND series_id = ANY(%b)" if named else "")
     begin, high = int(windows.low.min()), int(windows.high.max())
+    # Nothing else is handed out then.
+    exact = named and begin == windows.low.max() and high == windows.high.min()
     step = high - begin if pause is None else max(_SECOND, (high - begin) // _FIRST_CUT)
     found = []
     while begin < high:
@@ -208,8 +210,10 @@ def _whole(
         rows = _packed(cursor, statement, parameters)
         if len(rows) > _MOST_ROWS:
             return None
-        times = rows["time"].astype(np.int64) + TO_2000
-        found.append(rows[window_of(windows, rows["series"].astype(np.int32), times) >= 0])
+        if not exact:
+            times = rows["time"].astype(np.int64) + TO_2000
+            rows = rows[window_of(windows, rows["series"].astype(np.int32), times) >= 0]
+        found.append(rows)
         if pause is not None:
             pause()
             # The next one is as long as this one was dense.
