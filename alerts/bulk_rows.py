@@ -6,9 +6,10 @@ takes a tenth of that. Texts and JSON travel as one JSON array a column.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 __all__ = ["BulkRows"]
 
@@ -36,5 +37,5 @@ class BulkRows:
 
 def _written(kind: str, column: Sequence[Any]) -> str:
     if kind in _JSON:
-        return json.dumps(column)
+        return msgspec.json.encode(column).decode()
     return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
