@@ -9,6 +9,7 @@ interval is longer than minutes. The file of ``--schedule`` is only touched: tha
 from __future__ import annotations
 
 import heapq
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from celery.beat import Scheduler
 from iotplatform.observability.task_metrics import beat_last_tick
 
 __all__ = ["SteadyScheduler"]
+
+logger = logging.getLogger(__name__)
 
 #: How often the file is touched.
 _SIGN_SECONDS = 10.0
@@ -46,8 +49,11 @@ class SteadyScheduler(Scheduler):
         now = time.monotonic()
         beat_last_tick.set(time.time())
         if now - self._touched > _SIGN_SECONDS:
-            self._file.touch()
             self._touched = now
+            try:
+                self._file.touch()
+            except OSError as error:
+                logger.error("beat's sign of life cannot be written to %s: %s", self._file, error)
         due, interval, name = self._due[0]
         if due > now:
             return float(min(due - now, self.max_interval))

@@ -1,7 +1,8 @@
 """Marks say by bits which series they are about. Those that are there stay as they are: both forms are understood.
 
-A mark has one of the two, and the other is NULL: code of the release before, while it still runs, fails at such a mark and
-comes back to it. An empty list of series would be taken for one that is done.
+A mark has one of the two, and the other is NULL: a refresh of the release before, while it still runs, fails at such a mark
+and leaves it to the next one. An empty list of series would be taken for one that is done. Web processes of the release
+before answer from rollups that lack what is marked so, until they are replaced.
 """
 
 from django.db import migrations
@@ -15,8 +16,9 @@ ALTER TABLE telemetry_rollupmark
 _BACK = """
 ALTER TABLE telemetry_rollupmark DROP CONSTRAINT telemetry_rollupmark_members;
 UPDATE telemetry_rollupmark SET series = ARRAY(
-    SELECT id FROM generate_series(first_series, last_series) AS id
-    WHERE get_bit(members, id - first_series / 8 * 8) = 1
+    WITH held AS MATERIALIZED (SELECT members || ''::bytea AS bits)
+    SELECT id FROM held CROSS JOIN generate_series(first_series, last_series) AS id
+    WHERE get_bit(held.bits, id - first_series / 8 * 8) = 1 ORDER BY id
 ) WHERE members IS NOT NULL;
 ALTER TABLE telemetry_rollupmark DROP COLUMN members, ALTER COLUMN series SET NOT NULL;
 """

@@ -149,10 +149,12 @@ def _last_between(cursor: Cursor, series: NDArray[np.int32], low: int, high: int
     found: dict[int, float] = {}
     for part in parts_of_time(landed(cursor, LOOK_SECONDS), low, high):
         missing = series[~np.isin(series, list(found))]
+        if not len(missing):
+            break
         if part.landed is not None:
             newest = newest_in(cursor, part, missing, part.high)
             found |= {number: value for number, (_, value) in newest.items()}
-        elif len(missing):
+        else:
             found |= _last_each(cursor, missing, part.low, part.high)
     return found
 

@@ -32,6 +32,10 @@ _FEW_MARKS = 16
 #: The first stretch of a minute, in µs, where nothing says how often a series speaks; and how many times longer each is
 #: than the one before.
 _FIRST, _LONGER = 250_000, 8
+#: The longest stretch of what came last, in µs.
+_LONGEST_FIRST = 10_000_000
+#: In so many minutes a series is looked for before everything is read.
+_MINUTES_TRIED = 3
 #: With how many of its usual intervals the first stretch of a series' minute begins.
 _INTERVALS = 1.5
 _LAST_MARKS = f"""
@@ -48,14 +52,22 @@ SELECT s.id, m.time, m.count FROM unnest(%b) AS s (id) CROSS JOIN LATERAL (
 def newest_in(cursor: Any, part: Part, series: Int32, now: int) -> Newest:
     """The newest readings of these series in a landed part, over a psycopg cursor; ``now`` in µs since 1970. Series without
     one there are left out."""
+    return _newest(cursor, part, series, now, _MINUTES_TRIED)
+
+
+def _newest(cursor: Any, part: Part, series: Int32, now: int, tries: int) -> Newest:
+    """``tries``: in how many minutes a series is looked for before its part is read as a whole."""
     assert part.landed is not None
+    if not len(series):
+        return {}
     # Marks before minutes: when they go meanwhile, their minutes are there.
     bounds = [as_timestamp(part.high), as_timestamp(part.low), int(series.max()), int(series.min())]
     cursor.execute(_LAST_MARKS, [MINUTE.name, *bounds, _FEW_MARKS], binary=True)
     last = cursor.fetchall()
     if len(last) < _FEW_MARKS:
-        return _by_minutes(cursor, part, series, _minutes(_ends(last, series), part), now)
-    low = max(part.low, min(now, as_microseconds(last[-1][-1])))
+        return _by_minutes(cursor, part, series, _minutes(_ends(last, series, part), part), now, tries)
+    # What was left over by a refresh is marked again as of when it came.
+    low = max(part.low, now - _LONGEST_FIRST, min(now, as_microseconds(last[-1][-1])))
     # What lies ahead of now is little, and read with it.
     found = _last_of(cursor, part.landed, _same(series, low, part.high)) if low < part.high else {}
     missing = series[~np.isin(series, list(found))]
@@ -63,13 +75,13 @@ def newest_in(cursor: Any, part: Part, series: Int32, now: int) -> Newest:
         return found
     named = marked(cursor, MINUTE, missing.tolist(), part.low, part.high)
     minutes = _minutes(((number, high) for number, _, high in named), part)
-    return found | _by_minutes(cursor, part, missing, minutes, now)
+    return found | _by_minutes(cursor, part, missing, minutes, now, tries)
 
 
-def _ends(marks: Sequence[Any], series: Int32) -> Iterator[tuple[int, int]]:
-    """(series, end of its range) of what rows of `_LAST_MARKS` say of these series."""
+def _ends(marks: Sequence[Any], series: Int32, part: Part) -> Iterator[tuple[int, int]]:
+    """(series, end of its range) of what rows of `_LAST_MARKS` say of these series in a part."""
     for pieces in said([mark[:-1] for mark in marks]):
-        ours = np.isin(pieces.series, series)
+        ours = np.isin(pieces.series, series) & (pieces.low < part.high) & (pieces.high > part.low)
         yield from zip(pieces.series[ours].tolist(), pieces.high[ours].tolist(), strict=True)
 
 
@@ -81,7 +93,7 @@ def _minutes(ends: Iterable[tuple[int, int]], part: Part) -> dict[int, int]:
     return minutes
 
 
-def _by_minutes(cursor: Any, part: Part, series: Int32, minutes: dict[int, int], now: int) -> Newest:
+def _by_minutes(cursor: Any, part: Part, series: Int32, minutes: dict[int, int], now: int, tries: int) -> Newest:
     """The same by the newest minutes in which these series are known to have readings: those that are marked (``minutes``,
     their starts in µs), or made."""
     assert part.landed is not None
@@ -100,9 +112,15 @@ def _by_minutes(cursor: Any, part: Part, series: Int32, minutes: dict[int, int],
     first = np.array([_INTERVALS * intervals.get(number, 0) for number in minutes]).astype(np.int64)
     windows = Windows(ids, np.maximum(begin, part.low), np.maximum(end, np.maximum(begin, part.low)))
     found = _backwards(cursor, part.landed, windows, np.maximum(first, _FIRST), now)
-    # The readings of a minute may be gone: a device's that was deleted.
-    empty = ids[~np.isin(ids, list(found))]
-    return found | (_last_of(cursor, part.landed, _same(empty, part.low, part.high)) if len(empty) else {})
+    # The readings of a minute may lie beyond the part, which need not end with a minute, or be gone: a device's that was
+    # deleted.
+    empty = ~np.isin(ids, list(found))
+    until = int(begin[empty].max(initial=part.low))
+    if until == part.low:
+        return found
+    if tries > 1:
+        return found | _newest(cursor, Part(part.low, until, part.landed), ids[empty], min(now, until), tries - 1)
+    return found | _last_of(cursor, part.landed, _same(ids[empty], part.low, until))
 
 
 def _backwards(cursor: Any, landed: Landed, windows: Windows, length: Int64, now: int) -> Newest:

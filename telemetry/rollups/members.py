@@ -17,13 +17,15 @@ __all__ = ["NAMES_ONE_OF", "bits_of", "series_of"]
 _BYTES_A_NUMBER = 4
 #: Sets that lie further apart than so many times what they take are not laid over each other.
 _SPREAD = 100
-#: Whether the mark ``m`` names any of an integer[], which is handed in twice. `get_bit` refuses what lies beyond the bits.
+#: Whether the mark ``m`` names any of an integer[], which is handed in twice. `get_bit` refuses what lies beyond the bits, and
+#: would fetch a long set anew for each series if it were not held.
 NAMES_ONE_OF = """
 CASE WHEN m.members IS NULL THEN EXISTS (SELECT 1 FROM unnest(m.series) AS named (id) WHERE named.id = ANY(%b))
 ELSE EXISTS (
-    SELECT 1 FROM unnest(%b) AS asked (id)
+    WITH held AS MATERIALIZED (SELECT m.members || ''::bytea AS bits)
+    SELECT 1 FROM held CROSS JOIN unnest(%b) AS asked (id)
     WHERE CASE WHEN asked.id BETWEEN m.first_series AND m.last_series
-        THEN get_bit(m.members, asked.id - m.first_series / 8 * 8) = 1 END)
+        THEN get_bit(held.bits, asked.id - m.first_series / 8 * 8) = 1 END)
 END
 """
 

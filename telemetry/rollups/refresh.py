@@ -36,9 +36,9 @@ _LOCK = 7_261_002
 _NEVER = 2**61
 #: What one round holds in memory.
 _PIECES_A_ROUND = 1_000_000
-#: Marks read by one statement, and what their sets of series take.
+#: Marks read by one statement, and series named in them.
 _MARKS_AT_ONCE = 2_000
-_BYTES_AT_ONCE = 2_000_000
+_SERIES_AT_ONCE = 500_000
 #: Hours and days that are made again rest so long (s) after the first thing that is new in them, where nobody is in a hurry.
 _RESTS = {"hour": 300.0, "day": 1800.0}
 _WAITING = """
@@ -46,8 +46,8 @@ SELECT coalesce(max(id), 0), min(at) FILTER (WHERE level = %s AND low < %s), clo
 """
 _TAKE = f"""
 SELECT {SAID} FROM (
-    SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before FROM (
-        SELECT *, coalesce(octet_length(members), 4 * cardinality(series)) AS bytes FROM telemetry_rollupmark
+    SELECT *, sum(named) OVER (ORDER BY id) - named AS before FROM (
+        SELECT *, coalesce(bit_count(members), cardinality(series)) AS named FROM telemetry_rollupmark
         WHERE level = %s AND low < %s AND id > %s AND id <= %s ORDER BY id LIMIT %s
     ) AS oldest
 ) AS counted WHERE before < %s ORDER BY id
@@ -175,7 +175,7 @@ def _take(work: _Work, level: Level, upto: int, last: int) -> tuple[list[int], P
     follow each other mark the same minutes of the same series, which are to be read once."""
     ids, everything = [0], Pieces.none()
     while len(everything) < _PIECES_A_ROUND:
-        limits = [level.name, as_timestamp(upto), ids[-1], last, _MARKS_AT_ONCE, _BYTES_AT_ONCE]
+        limits = [level.name, as_timestamp(upto), ids[-1], last, _MARKS_AT_ONCE, _SERIES_AT_ONCE]
         marks = work.connection.execute(_TAKE, limits, binary=True).fetchall()
         if not marks:
             break

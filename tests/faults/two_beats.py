@@ -38,7 +38,7 @@ def two_beats(platform: LivePlatform, inbox: Inbox, rounds: int, seed: int) -> A
 
 
 def _second_beat(platform: LivePlatform) -> processes.Command:
-    """As started by mistake on another machine: with a schedule file of its own."""
+    """As started by mistake on another machine: with a sign of life of its own."""
     first = processes.beat(platform.config)
     schedule = str(platform.config.run_dir / "beat-schedule")
     argv = tuple(f"{schedule}-2" if part == schedule else part for part in first.argv)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery import Celery
 
 from iotplatform import beat
+from iotplatform.env import BASE_DIR
+from iotplatform.launcher import processes
 
 
 class Clock:
@@ -95,3 +100,39 @@ def test_its_sign_of_life_is_renewed(scheduler: beat.SteadyScheduler, clock: Clo
     assert not sign.exists()
     clock.run(scheduler, 10)
     assert sign.exists()
+
+
+def test_it_goes_on_where_its_sign_of_life_cannot_be_written(app: Celery, clock: Clock, tmp_path: Path, caplog) -> None:
+    scheduler = beat.SteadyScheduler(app, schedule_filename=str(tmp_path / "gone" / "schedule"))
+    assert scheduler.tick() == 2
+    assert "cannot be written" in caplog.text
+
+
+def test_all_that_the_platform_schedules_has_an_interval(tmp_path: Path) -> None:
+    from iotplatform.celery import app
+    from iotplatform.tasks import beat_schedule
+
+    app.finalize()
+    scheduler = beat.SteadyScheduler(app, schedule_filename=str(tmp_path / "schedule"))
+    assert {name: interval for _, interval, name in scheduler._due} == {
+        name: entry["schedule"] for name, entry in beat_schedule().items()
+    }
+
+
+def test_a_container_is_well_while_beat_ticks(app: Celery, tmp_path: Path, monkeypatch) -> None:
+    health = _health(tmp_path, monkeypatch)
+    assert health.beat() != ""
+    argv = processes.beat(health.config).argv
+    scheduler = beat.SteadyScheduler(app, schedule_filename=argv[argv.index("--schedule") + 1])
+    scheduler.tick()
+    assert health.beat() == ""
+
+
+def _health(run_dir: Path, patched: pytest.MonkeyPatch) -> Any:
+    """deploy/health.py with a run directory of its own."""
+    spec = importlib.util.spec_from_file_location("health", BASE_DIR / "deploy" / "health.py")
+    assert spec and spec.loader
+    health = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(health)
+    patched.setattr(health, "config", dataclasses.replace(health.config, run_dir=run_dir))
+    return health

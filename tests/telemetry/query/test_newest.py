@@ -83,25 +83,81 @@ def test_a_marked_minute_whose_reading_was_purged_hides_nothing(database) -> Non
 def test_series_that_speak_are_found_without_looking_through_marks(database, monkeypatch) -> None:
     begin(database)
     for number in range(newest._FEW_MARKS):
-        put(database, [(series, NOW + number - MINUTE, 1.0 * number) for series in (1, 2)])
-    database.execute("UPDATE telemetry_rollupmark SET at = %s", [as_timestamp(NOW - MINUTE)])
+        put(database, [(series, NOW + number - 5_000_000, 1.0 * number) for series in (1, 2)])
+    database.execute("UPDATE telemetry_rollupmark SET at = %s", [as_timestamp(NOW - 5_000_000)])
     monkeypatch.delattr(newest, "marked")
     part = Part(NOW - DAY, NOW + DAY, Landed(NOW - DAY, NOW + DAY, 1000, NOW - DAY, 30))
     newest_value = newest._FEW_MARKS - 1
     with database.cursor() as cursor:
         found = newest_in(cursor, part, SERIES[:2], NOW)
-    assert found == dict.fromkeys((1, 2), (NOW + newest_value - MINUTE, newest_value))
+    assert found == dict.fromkeys((1, 2), (NOW + newest_value - 5_000_000, newest_value))
 
 
-def test_of_a_full_minute_only_the_end_is_read(database, monkeypatch) -> None:
-    """Ten thousand series that send ten readings a second fill a minute with six million."""
-    read: list[int] = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How long the windows are, in µs, that were read."""
+    lengths: list[int] = []
 
     def in_windows(cursor: Any, landed: Landed, windows: Windows) -> Readings:
-        read.extend((windows.high - windows.low).tolist())
+        lengths.extend((windows.high - windows.low).tolist())
         return stretches.in_windows(cursor, landed, windows)
 
     monkeypatch.setattr(newest, "in_windows", in_windows)
+    return lengths
+
+
+def test_marks_of_other_times_do_not_have_a_part_read(database, read: list[int]) -> None:
+    """A drain of many ranges marks them in one row: a device's backlog beside what others send now."""
+    begin(database)
+    backlog = [(series, NOW - 3 * DAY - series * MINUTE, 1.0) for series in range(1, 31)]
+    put(database, [*backlog, *((series, NOW - series * MINUTE, 2.0) for series in range(101, 131))])
+    part = Part(NOW - DAY, NOW + DAY, Landed(NOW - DAY, NOW + DAY, 1000, NOW - DAY, 130))
+    with database.cursor() as cursor:
+        assert newest_in(cursor, part, SERIES, NOW) == {}
+    assert sum(read) == 0
+
+
+def test_marks_that_were_left_over_do_not_have_hours_read(database, read: list[int]) -> None:
+    begin(database)
+    for number in range(newest._FEW_MARKS):
+        put(database, [(series, NOW - number, 1.0) for series in (1, 2)])
+    database.execute("UPDATE telemetry_rollupmark SET at = %s", [as_timestamp(NOW - DAY // 2)])
+    part = Part(NOW - DAY, NOW, Landed(NOW - DAY, NOW, 1000, NOW - DAY, 30))
+    with database.cursor() as cursor:
+        assert newest_in(cursor, part, SERIES[:2], NOW) == {1: (NOW - 1, 1.0), 2: (NOW - 1, 1.0)}
+    assert sum(read) <= 2 * 10_000_000
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+def test_a_part_that_ends_within_a_minute_has_the_minutes_before_read(database, read: list[int], rolled: bool) -> None:
+    begin(database)
+    minute = NOW - 30 * MINUTE
+    put(database, [(1, minute - 5 * MINUTE, 1.0), (1, minute + MINUTE - 1, 2.0)])
+    if rolled:
+        roll_up(database, NOW)
+    part = Part(NOW - DAY, minute + MINUTE // 2, Landed(NOW - DAY, NOW, 1000, NOW - DAY, 30))
+    with database.cursor() as cursor:
+        assert newest_in(cursor, part, SERIES, part.high) == {1: (minute - 5 * MINUTE, 1.0)}
+    assert sum(read) <= 3 * MINUTE
+
+
+def test_what_came_before_a_range_is_found_in_the_newest_of_landed_parts(database, monkeypatch) -> None:
+    """`increase` begins with it."""
+    from telemetry.query import fetch
+
+    begin(database)
+    put(database, [(1, NOW - 10 * MINUTE, 1.0), (1, NOW - 90 * MINUTE, 2.0), (2, NOW - 95 * MINUTE, 3.0)])
+    parts = [
+        Landed(NOW - 60 * hours * MINUTE, NOW - 60 * (hours - 1) * MINUTE, 1000, NOW - DAY, 5) for hours in (3, 2, 1)
+    ]
+    monkeypatch.setattr(fetch, "landed", lambda cursor, within: tuple(parts))
+    with database.cursor() as cursor:
+        assert fetch.last_before(cursor, SERIES[:1], NOW) == {1: 1.0}
+        assert fetch.last_before(cursor, SERIES[:2], NOW) == {1: 1.0, 2: 3.0}
+
+
+def test_of_a_full_minute_only_the_end_is_read(database, read: list[int]) -> None:
+    """Ten thousand series that send ten readings a second fill a minute with six million."""
     begin(database)
     minute = NOW - 30 * MINUTE
     put(database, [(series, minute + 1, 1.0) for series in (1, 2, 3)])
