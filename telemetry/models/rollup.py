@@ -24,7 +24,8 @@ class RollupMark(models.Model):
 
     Columns beside these: ``members bytea`` has a bit for each series from ``first_series`` to ``last_series``
     (`telemetry.rollups.members`), or ``series integer[]`` names them; where not all of them share one range, ``lows`` and
-    ``highs timestamptz[]`` have that of each, and ``low`` and ``high`` enclose them.
+    ``highs timestamptz[]`` have that of each, and ``low`` and ``high`` enclose them. ``newest timestamptz``: none of the
+    readings is later; NULL where that is not known.
     """
 
     id = models.BigAutoField(primary_key=True)

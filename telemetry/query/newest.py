@@ -16,7 +16,7 @@ import numpy as np
 from telemetry.binary_arrays import int4_array
 from telemetry.intake.batch import Int32, Int64
 from telemetry.rollups.levels import MINUTE
-from telemetry.rollups.marks import SAID, marked, said
+from telemetry.rollups.marks import SAID, marked, marked_upto, said
 from telemetry.timeseries.engine import as_microseconds, as_timestamp
 from telemetry.timeseries.landed import Landed, Part
 from telemetry.timeseries.stretches import Windows, in_windows
@@ -93,34 +93,53 @@ def _minutes(ends: Iterable[tuple[int, int]], part: Part) -> dict[int, int]:
     return minutes
 
 
-def _by_minutes(cursor: Any, part: Part, series: Int32, minutes: dict[int, int], now: int, tries: int) -> Newest:
-    """The same by the newest minutes in which these series are known to have readings: those that are marked (``minutes``,
-    their starts in µs), or made."""
+def _by_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, int], now: int, tries: int) -> Newest:
+    """The same by the newest minutes in which these series are known to have readings: those that are ``marked`` (their starts
+    in µs), or made."""
     assert part.landed is not None
-    cursor.execute(_NEWEST_MINUTE, [int4_array(series), as_timestamp(MINUTE.floor(part.low)), as_timestamp(part.high)])
-    intervals = {}
-    for number, time, count in cursor.fetchall():
-        minute = as_microseconds(time)
-        # More may have come to a minute that is marked.
-        if minutes.get(number, part.low) != minute:
-            intervals[number] = MINUTE.width // count
-        minutes[number] = max(minutes.get(number, part.low), minute)
-    if not minutes:
-        return {}
-    ids, begin = np.array(list(minutes), np.int32), np.array(list(minutes.values()), np.int64)
-    end = np.minimum(begin + MINUTE.width, part.high)
-    first = np.array([_INTERVALS * intervals.get(number, 0) for number in minutes]).astype(np.int64)
-    windows = Windows(ids, np.maximum(begin, part.low), np.maximum(end, np.maximum(begin, part.low)))
-    found = _backwards(cursor, part.landed, windows, np.maximum(first, _FIRST), now)
+    windows, first = _newest_minutes(cursor, part, series, marked)
+    found = _backwards(cursor, part.landed, windows, first, now)
     # The readings of a minute may lie beyond the part, which need not end with a minute, or be gone: a device's that was
     # deleted.
-    empty = ~np.isin(ids, list(found))
-    until = int(begin[empty].max(initial=part.low))
+    empty = windows.at(np.flatnonzero(~np.isin(windows.series, list(found))))
+    until = int(empty.low.max(initial=part.low))
     if until == part.low:
         return found
     if tries > 1:
-        return found | _newest(cursor, Part(part.low, until, part.landed), ids[empty], min(now, until), tries - 1)
-    return found | _last_of(cursor, part.landed, _same(ids[empty], part.low, until))
+        return found | _newest(cursor, Part(part.low, until, part.landed), empty.series, min(now, until), tries - 1)
+    return found | _last_of(cursor, part.landed, _same(empty.series, part.low, until))
+
+
+def _newest_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, int]) -> tuple[Windows, Int64]:
+    """The newest minute of each of these series that has one, as far as it lies in the part; and how much of its end (µs) is
+    worth reading first."""
+    # When marks go meanwhile, their minutes are there: so these are asked for last.
+    upto = marked_upto(cursor, int(series.min()), int(series.max()), part.low, part.high) if marked else []
+    cursor.execute(_NEWEST_MINUTE, [int4_array(series), as_timestamp(MINUTE.floor(part.low)), as_timestamp(part.high)])
+    made = {number: (as_microseconds(time), MINUTE.width // count) for number, time, count in cursor.fetchall()}
+    # Devices that are behind fill minutes that are long over: what is only marked ends with its newest reading.
+    ends = {minute: _end(minute, upto) for minute in set(marked.values())}
+    rows = []
+    for number in {**marked, **made}:
+        minute, interval = made.get(number, (part.low - MINUTE.width, 0))
+        newest = marked.get(number, minute)
+        if newest > minute:
+            rows.append((number, newest, ends[newest], interval))
+        else:
+            # More may have come to a minute that is made and marked.
+            rows.append(
+                (number, minute, minute + MINUTE.width, 0 if number in marked and newest == minute else interval)
+            )
+    number, low, high, interval = np.array(rows, np.int64).reshape(-1, 4).T
+    low, high = np.maximum(low, part.low), np.minimum(high, part.high)
+    first = np.maximum((_INTERVALS * interval).astype(np.int64), _FIRST)
+    return Windows(number.astype(np.int32), low, np.maximum(low, high)), first
+
+
+def _end(minute: int, said_upto: list[tuple[int, int, int]]) -> int:
+    """The time (µs) before which all readings lie that are marked in a minute."""
+    upto = [upto for low, high, upto in said_upto if low < minute + MINUTE.width and high > minute]
+    return min(minute + MINUTE.width, max(upto, default=minute + MINUTE.width) + 1)
 
 
 def _backwards(cursor: Any, landed: Landed, windows: Windows, length: Int64, now: int) -> Newest:

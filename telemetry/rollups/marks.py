@@ -25,17 +25,17 @@ from telemetry.rollups.members import bits_of, series_of
 from telemetry.rollups.pieces import Pieces
 from telemetry.timeseries.engine import Cursor, as_microseconds, as_timestamp
 
-__all__ = ["SAID", "add_marks", "mark", "marked", "oldest_marked", "said"]
+__all__ = ["SAID", "add_marks", "mark", "marked", "marked_upto", "oldest_marked", "said"]
 
 #: With more different ranges than that, one row holds a range for each series.
 _MOST_ROWS = 50
 _ADD = (
-    "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, members, series, lows, highs) "
-    "VALUES (%s, %s, %s, %s, %s, %b, %b, %b, %b)"
+    "INSERT INTO telemetry_rollupmark (level, low, high, newest, first_series, last_series, members, series, lows, highs) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %b, %b, %b, %b)"
 )
 _ADD_AGAIN = (
-    "INSERT INTO telemetry_rollupmark (level, low, high, first_series, last_series, members, series, lows, highs, at) "
-    "VALUES (%s, %s, %s, %s, %s, %b, %b, %b, %b, %s)"
+    "INSERT INTO telemetry_rollupmark (level, low, high, newest, first_series, last_series, members, series, lows, highs, at) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %b, %b, %b, %b, %s)"
 )
 #: What `said` reads of a row.
 SAID = "id, low, high, first_series, members, array_send(series), array_send(lows), array_send(highs)"
@@ -44,17 +44,30 @@ _MARKED = f"""
 SELECT {SAID} FROM telemetry_rollupmark
 WHERE level = ANY(%s) AND low < %s AND high > %s AND first_series <= %s AND last_series >= %s AND id > %s ORDER BY id LIMIT %s
 """
+# Minutes that are marked: ranges, and up to when readings in them may go.
+_UPTO = """
+SELECT low, high, max(least(coalesce(newest, high), high - interval '1 microsecond')) FROM telemetry_rollupmark
+WHERE level = %s AND low < %s AND high > %s AND first_series <= %s AND last_series >= %s GROUP BY low, high
+"""
 #: What is here at a time.
 _MARKS_AT_ONCE = 500
 
 
 def mark(connection: psycopg.Connection[Any], written: Batch) -> None:
     """Note rows that were stored, sorted by (series, time), in their transaction."""
-    add_marks(connection, MINUTE, minutes_of(written))
+    if len(written):
+        add_marks(connection, MINUTE, minutes_of(written), newest=int(written.times.max()))
 
 
-def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces, at: datetime | None = None) -> None:
-    """Say of these ranges that their buckets of this level have to be made again; ``at``: since when, if not since now."""
+def add_marks(
+    connection: psycopg.Connection[Any],
+    level: Level,
+    pieces: Pieces,
+    at: datetime | None = None,
+    newest: int | None = None,
+) -> None:
+    """Say of these ranges that their buckets of this level have to be made again; ``at``: since when, if not since now;
+    ``newest``: the latest event time (µs) of what they are about, if it is known."""
     if not len(pieces):
         return
     series, low, high = pieces.series, pieces.low, pieces.high
@@ -62,11 +75,12 @@ def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces,
     if not ((low == low[0]).all() and (high == high[0]).all()):
         order = np.lexsort((series, high, low))
         series, low, high = series[order], low[order], high[order]
+    known = None if newest is None else as_timestamp(newest)
     begins = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
     if len(begins) > _MOST_ROWS:
         rows: list[tuple[Any, ...]] = [
             (
-                *(level.name, as_timestamp(int(low.min())), as_timestamp(int(high.max()))),
+                *(level.name, as_timestamp(int(low.min())), as_timestamp(int(high.max())), known),
                 *(int(series.min()), int(series.max()), None),
                 *(int4_array(series), timestamptz_array(low), timestamptz_array(high)),
             )
@@ -77,7 +91,7 @@ def add_marks(connection: psycopg.Connection[Any], level: Level, pieces: Pieces,
             members = bits_of(part)
             rows.append(
                 (
-                    *(level.name, as_timestamp(int(low[begin])), as_timestamp(int(high[begin]))),
+                    *(level.name, as_timestamp(int(low[begin])), as_timestamp(int(high[begin])), known),
                     *(int(part[0]), int(part[-1]), members, None if members else int4_array(part), None, None),
                 )
             )
@@ -132,6 +146,15 @@ def marked(
         if len(marks) < _MARKS_AT_ONCE:
             return sorted(found)
         last = marks[-1][0]
+
+
+def marked_upto(cursor: Cursor, first: int, last: int, start: int, end: int) -> list[tuple[int, int, int]]:
+    """(low, high, latest event time at which there may be a reading) in µs, of all that is marked of minutes in [start, end)
+    for any of the series from ``first`` to ``last``."""
+    cursor.execute(_UPTO, [MINUTE.name, as_timestamp(end), as_timestamp(start), last, first])
+    return [
+        (as_microseconds(low), as_microseconds(high), as_microseconds(upto)) for low, high, upto in cursor.fetchall()
+    ]
 
 
 def said(marks: Sequence[Any]) -> Iterator[Pieces]:

@@ -30,7 +30,7 @@ def rollups(store: Store) -> Iterator[Store]:
         cursor.execute(
             "CREATE TABLE telemetry_rollupmark (id bigserial PRIMARY KEY, "
             "level text DEFAULT 'minute', low timestamptz, "
-            "high timestamptz, first_series integer, last_series integer, members bytea, series integer[], "
+            "high timestamptz, first_series integer, last_series integer, members bytea, newest timestamptz, series integer[], "
             "lows timestamptz[], highs timestamptz[], "
             "at timestamptz DEFAULT now())"
         )

@@ -141,6 +141,23 @@ def test_a_part_that_ends_within_a_minute_has_the_minutes_before_read(database, 
     assert sum(read) <= 3 * MINUTE
 
 
+def test_of_a_minute_that_devices_are_behind_in_only_what_came_last_is_read(database, read: list[int]) -> None:
+    """They were away for half an hour and fill it now: nothing says so but the marks."""
+    begin(database)
+    minute = NOW - 30 * MINUTE
+    for second in range(10):
+        put(database, [(series, minute + second * 1_000_000, float(second)) for series in (1, 2)])
+    part = Part(NOW - DAY, NOW, Landed(NOW - DAY, NOW, 1000, NOW - DAY, 30))
+    with database.cursor() as cursor:
+        found = newest_in(cursor, part, SERIES[:2], NOW)
+        assert found == dict.fromkeys((1, 2), (minute + 9_000_000, 9.0))
+        assert sum(read) <= 1_000_000
+        # What is made of the minute may reach further than what came to it since.
+        roll_up(database, NOW)
+        put(database, [(series, minute + 5_000_001, 5.5) for series in (1, 2)])
+        assert newest_in(cursor, part, SERIES[:2], NOW) == found
+
+
 def test_what_came_before_a_range_is_found_in_the_newest_of_landed_parts(database, monkeypatch) -> None:
     """`increase` begins with it."""
     from telemetry.query import fetch
