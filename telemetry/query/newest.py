@@ -17,7 +17,7 @@ from telemetry.binary_arrays import int4_array
 from telemetry.intake.batch import Int32, Int64
 from telemetry.rollups.levels import MINUTE
 from telemetry.rollups.marks import SAID, marked, marked_upto, said
-from telemetry.timeseries.engine import as_microseconds, as_timestamp
+from telemetry.timeseries.engine import TABLE, as_microseconds, as_timestamp
 from telemetry.timeseries.landed import Landed, Part
 from telemetry.timeseries.stretches import Windows, in_windows
 
@@ -36,12 +36,15 @@ _FIRST, _LONGER = 250_000, 8
 _LONGEST_FIRST = 10_000_000
 #: In so many minutes a series is looked for before everything is read.
 _MINUTES_TRIED = 3
+#: Where a minute may have more readings than these, its end is looked for by halves if it is not where it should be.
+_MANY_READINGS = 100_000
 #: With how many of its usual intervals the first stretch of a series' minute begins.
 _INTERVALS = 1.5
 _LAST_MARKS = f"""
 SELECT {SAID}, at FROM telemetry_rollupmark
 WHERE level = %s AND low < %s AND high > %s AND first_series <= %s AND last_series >= %s ORDER BY id DESC LIMIT %s
 """
+_ANY = f"SELECT EXISTS (SELECT FROM {TABLE} WHERE time >= %s AND time < %s AND series_id >= %s AND series_id <= %s)"
 _NEWEST_MINUTE = f"""
 SELECT s.id, m.time, m.count FROM unnest(%b) AS s (id) CROSS JOIN LATERAL (
     SELECT time, count FROM {MINUTE.table} WHERE series_id = s.id AND time >= %s AND time < %s ORDER BY time DESC LIMIT 1
@@ -97,8 +100,8 @@ def _by_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, int], 
     """The same by the newest minutes in which these series are known to have readings: those that are ``marked`` (their starts
     in µs), or made."""
     assert part.landed is not None
-    windows, first = _newest_minutes(cursor, part, series, marked)
-    found = _backwards(cursor, part.landed, windows, first, now)
+    windows, first, readings = _newest_minutes(cursor, part, series, marked)
+    found = _backwards(cursor, part.landed, windows, first, now, readings > _MANY_READINGS)
     # The readings of a minute may lie beyond the part, which need not end with a minute, or be gone: a device's that was
     # deleted.
     empty = windows.at(np.flatnonzero(~np.isin(windows.series, list(found))))
@@ -110,18 +113,20 @@ def _by_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, int], 
     return found | _last_of(cursor, part.landed, _same(empty.series, part.low, until))
 
 
-def _newest_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, int]) -> tuple[Windows, Int64]:
-    """The newest minute of each of these series that has one, as far as it lies in the part; and how much of its end (µs) is
-    worth reading first."""
+def _newest_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, int]) -> tuple[Windows, Int64, int]:
+    """The newest minute of each of these series that has one, as far as it lies in the part; how much of its end (µs) is
+    worth reading first; and how many readings a minute may have, if all series speak like these."""
+    assert part.landed is not None
     # When marks go meanwhile, their minutes are there: so these are asked for last.
     upto = marked_upto(cursor, int(series.min()), int(series.max()), part.low, part.high) if marked else []
     cursor.execute(_NEWEST_MINUTE, [int4_array(series), as_timestamp(MINUTE.floor(part.low)), as_timestamp(part.high)])
-    made = {number: (as_microseconds(time), MINUTE.width // count) for number, time, count in cursor.fetchall()}
+    made = {number: (as_microseconds(time), count) for number, time, count in cursor.fetchall()}
     # Devices that are behind fill minutes that are long over: what is only marked ends with its newest reading.
     ends = {minute: _end(minute, upto) for minute in set(marked.values())}
     rows = []
     for number in {**marked, **made}:
-        minute, interval = made.get(number, (part.low - MINUTE.width, 0))
+        minute, count = made.get(number, (part.low - MINUTE.width, 0))
+        interval = MINUTE.width // count if count else 0
         newest = marked.get(number, minute)
         if newest > minute:
             rows.append((number, newest, ends[newest], interval))
@@ -133,7 +138,8 @@ def _newest_minutes(cursor: Any, part: Part, series: Int32, marked: dict[int, in
     number, low, high, interval = np.array(rows, np.int64).reshape(-1, 4).T
     low, high = np.maximum(low, part.low), np.minimum(high, part.high)
     first = np.maximum((_INTERVALS * interval).astype(np.int64), _FIRST)
-    return Windows(number.astype(np.int32), low, np.maximum(low, high)), first
+    readings = part.landed.series * max((count for _, count in made.values()), default=0)
+    return Windows(number.astype(np.int32), low, np.maximum(low, high)), first, readings
 
 
 def _end(minute: int, said_upto: list[tuple[int, int, int]]) -> int:
@@ -142,18 +148,38 @@ def _end(minute: int, said_upto: list[tuple[int, int, int]]) -> int:
     return min(minute + MINUTE.width, max(upto, default=minute + MINUTE.width) + 1)
 
 
-def _backwards(cursor: Any, landed: Landed, windows: Windows, length: Int64, now: int) -> Newest:
-    """The newest readings in windows, one for each series: their last ``length`` (µs each) before ``now`` first."""
+def _backwards(cursor: Any, landed: Landed, windows: Windows, length: Int64, now: int, many: bool = False) -> Newest:
+    """The newest readings in windows, one for each series: their last ``length`` (µs each) before ``now`` first. ``many``: they
+    may have so many readings that a stretch which begins far before the last of them costs more than looking for that."""
     found: Newest = {}
     rows = np.flatnonzero(windows.low < windows.high)
     windows, length = windows.at(rows), length[rows]
     while len(windows):
         low = np.maximum(windows.low, np.minimum(windows.high, now) - length)
         found |= _last_of(cursor, landed, Windows(windows.series, low, windows.high))
+        if many and not found:
+            # All fell silent within a minute.
+            end, many = _end_of(cursor, Windows(windows.series, windows.low, low)), False
+            windows = Windows(windows.series, windows.low, np.maximum(windows.low, np.minimum(windows.high, end)))
+            continue
         missing = ~np.isin(windows.series, list(found)) & (low > windows.low)
         windows = Windows(windows.series[missing], windows.low[missing], low[missing])
         length = length[missing] * _LONGER
     return found
+
+
+def _end_of(cursor: Any, windows: Windows) -> int:
+    """The time (µs) before which all readings in windows lie, give or take `_FIRST`; any of the series in between count."""
+    low, high = int(windows.low.min()), int(windows.high.max())
+    between = [int(windows.series.min()), int(windows.series.max())]
+    while high - low > _FIRST:
+        middle = (low + high) // 2
+        cursor.execute(_ANY, [as_timestamp(middle), as_timestamp(high), *between])
+        if cursor.fetchone()[0]:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def _same(series: Int32, low: int, high: int) -> Windows:

@@ -158,6 +158,27 @@ def test_of_a_minute_that_devices_are_behind_in_only_what_came_last_is_read(data
         assert newest_in(cursor, part, SERIES[:2], NOW) == found
 
 
+def test_where_a_crowd_fell_silent_within_a_minute_its_end_is_looked_for(
+    database, monkeypatch, read: list[int]
+) -> None:
+    monkeypatch.setattr(newest, "_MANY_READINGS", 100)
+    begin(database)
+    minute = NOW - 30 * MINUTE
+    put(database, [(series, minute + second * 1_000_000, float(second)) for series in (1, 2) for second in range(8)])
+    put(database, [(3, minute + 1, 3.0)])
+    roll_up(database, NOW)
+    part = Part(NOW - DAY, NOW, Landed(NOW - DAY, NOW, 1000, NOW - DAY, 30))
+    with database.cursor() as cursor:
+        newest_of_both = dict.fromkeys((1, 2), (minute + 7_000_000, 7.0))
+        assert newest_in(cursor, part, SERIES[:2], NOW) == newest_of_both
+        assert sum(read) <= 2 * 2 * newest._INTERVALS * MINUTE // 8
+        # One that fell silent before the others is looked for as ever.
+        assert newest_in(cursor, part, SERIES[:3], NOW) == newest_of_both | {3: (minute + 1, 3.0)}
+        # And where all of it is gone, nothing is.
+        database.execute("DELETE FROM telemetry_reading")
+        assert newest_in(cursor, part, SERIES[:3], NOW) == {}
+
+
 def test_what_came_before_a_range_is_found_in_the_newest_of_landed_parts(database, monkeypatch) -> None:
     """`increase` begins with it."""
     from telemetry.query import fetch
